@@ -1,0 +1,1 @@
+"""Deep linear networks: exact learning dynamics, spectra at initialisation, high-dimensional averages."""
