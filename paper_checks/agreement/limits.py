@@ -1,0 +1,254 @@
+"""Rules for limits: in a step size, free of noise, and in a system size, over replicates."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from paper_checks.agreement.base import (
+    Agreement,
+    Array,
+    Judge,
+    Judgement,
+    Status,
+    at_worst,
+    enough_replicates,
+    matching,
+    place,
+    skewed,
+)
+from paper_checks.agreement.policy import (
+    GEOMETRIC_TOLERANCE,
+    LEVEL,
+    MAX_EXPONENT_WIDTH,
+    MAX_SKEW_EFFECT,
+    MIN_SIZES,
+    MIN_STEPS,
+    ORDER_TOLERANCE,
+    ROUNDING,
+    ROUNDINGS,
+)
+from paper_checks.evidence import Limit, Measurement, Sizes, Steps
+from paper_checks.statistics import Contrasts, Interval, regression_weights, two_sided_quantiles
+
+
+@dataclass(frozen=True)
+class ConvergenceOrder(Agreement):
+    """Values at geometric step sizes converge to the prediction with the claimed order.
+
+    The limit is extrapolated by a Richardson tableau in the powers ``order``, ``order + 1``, ...; its uncertainty is
+    the largest change over the last stage of the tableau in either direction, plus `ROUNDINGS` times ``accuracy``, the
+    relative accuracy of one value. The observed order comes from the finest three values alone.
+    """
+
+    order: float
+    resolution: float | None = None
+    accuracy: float = 1e-15
+
+    def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
+        """Return the judge of predicted limits (arrays, or `Limit` with a coefficient); ``level`` plays no part."""
+        if not isinstance(measurement, Steps):
+            raise ValueError(f"ConvergenceOrder needs Steps; got {type(measurement).__name__}")
+        steps, values = np.asarray(measurement.steps, dtype=float), np.asarray(measurement.values, dtype=float)
+        if len(steps) < MIN_STEPS or values.shape[:1] != steps.shape:
+            raise ValueError(f"ConvergenceOrder needs values at {MIN_STEPS} or more steps; got {steps.shape} steps")
+        falling = np.argsort(steps)[::-1]
+        steps, values = steps[falling], values[falling]
+        ratio = _geometric("steps", steps[:-1] / steps[1:], tolerance=1e-9)
+        shape = values.shape[1:]
+        limit, uncertainty = _richardson(values, ratio, self.order, scale)
+        uncertainty += ROUNDINGS * self.accuracy
+        changes = [np.linalg.norm((values[k] - values[k + 1]) / scale) for k in (-3, -2)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            observed = float(np.log(changes[0] / changes[1]) / np.log(ratio))
+        finest_error = float(np.max(np.abs(values[-1] - limit) / scale))
+
+        # the slopes towards the limit converge to the leading coefficient with order one
+        slopes = (values - limit) / (steps**self.order).reshape(-1, *(1,) * len(shape))
+        slope, slope_spread = _richardson(slopes[:-1], ratio, 1.0, np.maximum(np.abs(slopes[-2]), 1e-300))
+
+        def coefficient_off(coefficient: Array) -> str:
+            expected = matching(coefficient, shape, self)
+            error = float(np.max(np.abs(slope - expected))) / float(np.max(np.abs(expected)))
+            return f"leading coefficient off by {error:.2g}" if error > max(slope_spread, ORDER_TOLERANCE / 10) else ""
+
+        def judge(prediction: Any) -> Judgement:
+            coefficient = prediction.coefficient if isinstance(prediction, Limit) else None
+            predicted = matching(prediction.value if isinstance(prediction, Limit) else prediction, shape, self)
+            deviation = np.abs(limit - predicted) / scale
+            worst = float(np.max(deviation))
+            status: Status = "confirmed"
+            message = f"observed order {observed:.3f}"
+            if worst > uncertainty:
+                status, message = "refuted", at_worst(deviation, "refuted")
+            elif finest_error < ROUNDINGS * self.accuracy:
+                status, message = "inconclusive", "the errors have reached the rounding floor"
+            elif not abs(observed - self.order) <= ORDER_TOLERANCE:
+                status, message = "refuted", f"observed order {observed:.3f}, claimed {self.order:g}"
+            elif coefficient is not None and (off := coefficient_off(coefficient)):
+                status, message = "refuted", off
+            elif self.resolution is not None and uncertainty > self.resolution:
+                status = "inconclusive"
+                message = f"limit known to {uncertainty:.2g}, accepted is {self.resolution:.2g}"
+            spread = np.full(shape, uncertainty) * scale
+            return Judgement(status, worst, uncertainty, message, predicted, limit, spread)
+
+        return judge
+
+
+@dataclass(frozen=True)
+class FiniteSize(Agreement):
+    r"""A limit in system size: means behave as :math:`P + c\,n^{-\alpha} + c_2\,n^{-\alpha_2}`.
+
+    ``of="bias"`` judges limit, goodness of fit and exponent of the means; ``of="limit"`` takes the exponent from the
+    theory and judges the rest; ``of="fluctuation"`` fits the exponent of the root-mean-square deviation from the
+    prediction. Every test is a t-test of a linear contrast over the replicates; the exponent is tested by the
+    coefficient of :math:`n^{-\alpha}\ln n`, which vanishes exactly when :math:`\alpha` is right.
+    """
+
+    exponent: float
+    resolution: float | None = None
+    of: Literal["bias", "fluctuation", "limit"] = "bias"
+    second: float | None = None
+
+    def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
+        """Return the judge of predicted limits (arrays, or `Limit` with a coefficient)."""
+        if not isinstance(measurement, Sizes):
+            raise ValueError(f"FiniteSize needs Sizes; got {type(measurement).__name__}")
+        sizes, samples = np.asarray(measurement.sizes, dtype=float), np.asarray(measurement.samples, dtype=float)
+        if len(sizes) < MIN_SIZES or samples.ndim < 2 or samples.shape[0] != len(sizes):
+            raise ValueError(f"FiniteSize needs samples at {MIN_SIZES} or more sizes; got {sizes.shape} sizes")
+        enough_replicates(samples.shape[1], self)
+        _geometric("sizes", np.sort(sizes)[1:] / np.sort(sizes)[:-1], tolerance=GEOMETRIC_TOLERANCE)
+        shape = samples.shape[2:]
+        flat = samples.reshape(*samples.shape[:2], -1)
+        if self.of == "fluctuation":
+            return self._judge_fluctuation(sizes, flat, shape, level)
+        return self._judge_means(sizes, flat, shape, scale.reshape(-1), level)
+
+    def _judge_means(self, sizes: Array, samples: Array, shape: tuple[int, ...], scale: Array, level: float) -> Judge:
+        x = sizes / sizes[0]
+        corrections = [x**-power for power in (self.exponent, self.second) if power is not None]
+        contrasts = Contrasts(samples)
+        variance = np.maximum(contrasts.variance(), (ROUNDING * scale) ** 2)
+        fit, residual = regression_weights(np.stack([np.ones_like(x), *corrections], axis=1), variance)
+        with_log = np.stack([corrections[0] * np.log(x), *corrections], axis=1)
+        log_fit, _ = regression_weights(with_log, variance)
+        tests = contrasts.m * (len(sizes) + 3)  # residuals, limit, coefficient, exponent
+        t, z = two_sided_quantiles(level, tests, contrasts.replicates - 1)
+        limits = contrasts.interval(fit[:, :2], t=t, z=z)
+        residuals = contrasts.interval(residual, t=t, z=z)
+        logs = contrasts.interval(log_fit[:, :2], t=t, z=z)
+        log_bias = log_fit[:, :2].sum(axis=2).T  # response of the log fit to a constant
+        rounding = ROUNDING * scale
+        unfit = bool(np.any(np.abs(residuals.mean) > residuals.half_width + rounding))
+        most_skewed = max(limits, residuals, logs, key=lambda i: i.skew_effect)
+
+        def judge(prediction: Any) -> Judgement:
+            predicted, coefficient = _limit(prediction, shape, self)
+            deviation = np.abs(limits.mean[0] - predicted)
+            allowed = limits.half_width[0] + rounding
+            worst = int(np.argmax(deviation / allowed))
+            gamma, leading = logs.mean - log_bias * predicted
+            with np.errstate(divide="ignore", invalid="ignore"):
+                exponent = self.exponent - gamma / leading
+                width = 2 * (logs.half_width[0] + rounding) / np.abs(leading)
+            status: Status = "confirmed"
+            message = f"fitted exponent {np.array2string(exponent, precision=3)}" if self.of == "bias" else ""
+            if most_skewed.skew_effect > MAX_SKEW_EFFECT:
+                status, message = "inconclusive", skewed(most_skewed)
+            elif np.any(deviation > allowed):
+                status, message = "refuted", f"extrapolated limit deviates, worst at {place(worst, shape)}"
+            elif unfit:
+                status, message = "refuted", f"corrections of power {self.exponent:g} do not fit the sizes"
+            elif self.of == "bias" and np.any(np.abs(gamma) > logs.half_width[0] + rounding):
+                status, message = "refuted", f"fitted exponent {exponent} excludes {self.exponent:g}"
+            elif coefficient is not None and self._off(coefficient * sizes[0] ** -self.exponent, limits, rounding):
+                status, message = "refuted", "the coefficient of the leading correction deviates"
+            elif self.of == "bias" and not np.all(width <= MAX_EXPONENT_WIDTH):
+                status, message = "inconclusive", f"exponent known to {np.max(width):.2g} only"
+            elif self.resolution is not None and np.max(allowed / scale) > self.resolution:
+                status = "inconclusive"
+                message = f"limit known to {np.max(allowed / scale):.2g}, accepted is {self.resolution:.2g}"
+            return Judgement(
+                status,
+                float(deviation[worst] / scale[worst]),
+                float(allowed[worst] / scale[worst]),
+                message,
+                predicted.reshape(shape),
+                limits.mean[0].reshape(shape),
+                allowed.reshape(shape),
+            )
+
+        return judge
+
+    @staticmethod
+    def _off(expected: Array, limits: Interval, rounding: Array) -> bool:
+        return bool(np.any(np.abs(limits.mean[1] - expected) > limits.half_width[1] + rounding))
+
+    def _judge_fluctuation(self, sizes: Array, samples: Array, shape: tuple[int, ...], level: float) -> Judge:
+        x = np.log(sizes / sizes[0])
+        design = np.stack([np.ones_like(x), -x], axis=1)
+        t, z = two_sided_quantiles(level, samples.shape[2] * (len(sizes) + 2), samples.shape[1] - 1)
+
+        def judge(prediction: Any) -> Judgement:
+            predicted, coefficient = _limit(prediction, shape, self)
+            squares = (samples - predicted) ** 2
+            power = np.maximum(squares.mean(axis=1, keepdims=True), 1e-300)
+            contrasts = Contrasts(0.5 * np.log(power) + 0.5 * (squares / power - 1))
+            fit, residual = regression_weights(design, np.maximum(contrasts.variance(), ROUNDING**2))
+            fitted, residuals = contrasts.interval(fit, t=t, z=z), contrasts.interval(residual, t=t, z=z)
+            deviation = np.abs(fitted.mean[1] - self.exponent)
+            allowed = fitted.half_width[1] + ROUNDING
+            worst = int(np.argmax(deviation / allowed))
+            most_skewed = max(fitted, residuals, key=lambda i: i.skew_effect)
+            status: Status = "confirmed"
+            message = f"fitted exponent {np.array2string(fitted.mean[1], precision=3)}"
+            if most_skewed.skew_effect > MAX_SKEW_EFFECT:
+                status, message = "inconclusive", skewed(most_skewed)
+            elif np.any(deviation > allowed):
+                status, message = "refuted", message + f" excludes {self.exponent:g}"
+            elif np.any(np.abs(residuals.mean) > residuals.half_width + ROUNDING):
+                status, message = "refuted", "the deviations follow no power of the size"
+            elif coefficient is not None and self._off_log(coefficient * sizes[0] ** -self.exponent, fitted):
+                status, message = "refuted", "the size of the fluctuations deviates"
+            elif np.any(2 * allowed > MAX_EXPONENT_WIDTH):
+                status, message = "inconclusive", f"exponent known to {np.max(2 * allowed):.2g} only"
+            return Judgement(status, float(deviation[worst]), float(allowed[worst]), message)
+
+        return judge
+
+    @staticmethod
+    def _off_log(expected: Array, fitted: Interval) -> bool:
+        return bool(np.any(np.abs(fitted.mean[0] - np.log(np.abs(expected))) > fitted.half_width[0] + ROUNDING))
+
+
+def _richardson(values: Array, ratio: float, order: float, scale: Array) -> tuple[Array, float]:
+    """Extrapolate values at falling steps to step zero; the limit and its largest relative change at the last stage."""
+    column = list(values)
+    diagonal = [column[-1]]
+    previous = column
+    for stage in range(len(values) - 1):
+        previous = column
+        factor = ratio ** (order + stage) - 1
+        column = [fine + (fine - coarse) / factor for coarse, fine in pairwise(column)]
+        diagonal.append(column[-1])
+    changes = [np.max(np.abs(column[0] - other) / scale, initial=0.0) for other in previous[-2:]]
+    return column[0], float(max(changes))
+
+
+def _geometric(name: str, ratios: Array, *, tolerance: float) -> float:
+    middle = float(np.median(ratios))
+    if middle <= 1 or np.any(np.abs(ratios / middle - 1) > tolerance):
+        raise ValueError(f"{name} must form a geometric progression; got ratios {ratios}")
+    return middle
+
+
+def _limit(prediction: Any, shape: tuple[int, ...], rule: Agreement) -> tuple[Array, Array | None]:
+    if not isinstance(prediction, Limit):
+        return matching(prediction, shape, rule).reshape(-1), None
+    value = matching(prediction.value, shape, rule).reshape(-1)
+    if prediction.coefficient is None:
+        return value, None
+    return value, matching(prediction.coefficient, shape, rule).reshape(-1)
