@@ -19,7 +19,7 @@ COLOURS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#5
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-RC: dict[str, Any] = {
+RC: Any = {
     "axes.grid": True,
     "axes.labelsize": 10,
     "axes.prop_cycle": cycler(color=COLOURS),
@@ -58,7 +58,7 @@ def simulation(
     axes: Axes, x: ArrayLike, y: ArrayLike, series: int = 0, *, error: ArrayLike | None = None, **options: Any
 ) -> ErrorbarContainer:
     """Draw simulated values as open markers, with error bars where ``error`` is given."""
-    options = {
+    drawn: dict[str, Any] = {
         "color": colour(series),
         "marker": MARKERS[series % len(MARKERS)],
         "markerfacecolor": "white",
@@ -68,7 +68,7 @@ def simulation(
         "capsize": 2.0,
         "zorder": 3,
     } | options
-    return axes.errorbar(x, y, yerr=error, **options)
+    return axes.errorbar(x, y, yerr=error, **drawn)
 
 
 def colour(series: int) -> str:
