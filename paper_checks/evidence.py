@@ -49,7 +49,7 @@ class Limit(NamedTuple):
 
 
 Measurement = ArrayLike | Samples | Steps | Sizes | Exact
-Prediction = ArrayLike | Limit | Exact
+Prediction = ArrayLike | Limit | Steps | Exact
 Thunk = Callable[[], Any]
 
 _KINDS: Mapping[str, type] = {kind.__name__: kind for kind in (Samples, Steps, Sizes)}

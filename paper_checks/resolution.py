@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paper_checks.agreement import Judge
-from paper_checks.evidence import Limit
+from paper_checks.evidence import Limit, Steps
 
 COARSEST = 1.0  # an error of the theory's own size
 FINEST = 1e-16
@@ -28,6 +28,8 @@ def scaled(prediction: Any, delta: float, scale: NDArray[np.float64]) -> Any:
     """Return the prediction with the relative error ``delta``."""
     if isinstance(prediction, Limit):
         return prediction._replace(value=scaled(prediction.value, delta, scale))
+    if isinstance(prediction, Steps):
+        return prediction._replace(values=scaled(prediction.values, delta, scale))
     value = np.asarray(prediction, dtype=float)
     return value * (1 + delta) if np.any(value) else value + delta * scale
 

@@ -73,7 +73,11 @@ def natural_scale(prediction: Prediction, scale: Any) -> Array:
     """
     if isinstance(prediction, Exact):
         return np.ones(len(prediction.expressions))
-    value = np.asarray(prediction.value if isinstance(prediction, Limit) else prediction, dtype=float)
+    if isinstance(prediction, Limit):
+        prediction = prediction.value
+    elif isinstance(prediction, Steps):
+        prediction = np.max(np.abs(prediction.values), axis=0)
+    value = np.asarray(prediction, dtype=float)
     if scale is None:
         sizes = np.abs(value)
     elif isinstance(scale, str):

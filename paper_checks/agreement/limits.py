@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from paper_checks.agreement.base import (
     skewed,
 )
 from paper_checks.agreement.policy import (
+    COEFFICIENT_TOLERANCE,
     GEOMETRIC_TOLERANCE,
     LEVEL,
     MAX_EXPONENT_WIDTH,
@@ -39,7 +40,8 @@ class ConvergenceOrder(Agreement):
 
     The limit is extrapolated by a Richardson tableau in the powers ``order``, ``order + 1``, ...; its uncertainty is
     the largest change over the last stage of the tableau in either direction, plus `ROUNDINGS` times ``accuracy``, the
-    relative accuracy of one value. The observed order comes from the finest three values alone.
+    relative accuracy of one value. The observed order comes from the finest three values alone. Where the prediction
+    is itself given at every step, as `Steps`, the differences must vanish with the claimed order.
     """
 
     order: float
@@ -47,54 +49,80 @@ class ConvergenceOrder(Agreement):
     accuracy: float = 1e-15
 
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
-        """Return the judge of predicted limits (arrays, or `Limit` with a coefficient); ``level`` plays no part."""
+        """Return the judge of predicted limits (arrays, `Limit`, or `Steps`); ``level`` plays no part."""
         if not isinstance(measurement, Steps):
             raise ValueError(f"ConvergenceOrder needs Steps; got {type(measurement).__name__}")
-        steps, values = np.asarray(measurement.steps, dtype=float), np.asarray(measurement.values, dtype=float)
-        if len(steps) < MIN_STEPS or values.shape[:1] != steps.shape:
-            raise ValueError(f"ConvergenceOrder needs values at {MIN_STEPS} or more steps; got {steps.shape} steps")
-        falling = np.argsort(steps)[::-1]
-        steps, values = steps[falling], values[falling]
+        steps, values = _falling(measurement)
+        if len(steps) < MIN_STEPS:
+            raise ValueError(f"ConvergenceOrder needs values at {MIN_STEPS} or more steps; got {len(steps)}")
         ratio = _geometric("steps", steps[:-1] / steps[1:], tolerance=1e-9)
         shape = values.shape[1:]
-        limit, uncertainty = _richardson(values, ratio, self.order, scale)
-        uncertainty += ROUNDINGS * self.accuracy
-        changes = [np.linalg.norm((values[k] - values[k + 1]) / scale) for k in (-3, -2)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            observed = float(np.log(changes[0] / changes[1]) / np.log(ratio))
-        finest_error = float(np.max(np.abs(values[-1] - limit) / scale))
-
-        # the slopes towards the limit converge to the leading coefficient with order one
-        slopes = (values - limit) / (steps**self.order).reshape(-1, *(1,) * len(shape))
-        slope, slope_spread = _richardson(slopes[:-1], ratio, 1.0, np.maximum(np.abs(slopes[-2]), 1e-300))
-
-        def coefficient_off(coefficient: Array) -> str:
-            expected = matching(coefficient, shape, self)
-            error = float(np.max(np.abs(slope - expected))) / float(np.max(np.abs(expected)))
-            return f"leading coefficient off by {error:.2g}" if error > max(slope_spread, ORDER_TOLERANCE / 10) else ""
+        of_values = self._extrapolate(steps, values, ratio, scale)
 
         def judge(prediction: Any) -> Judgement:
+            if isinstance(prediction, Steps):
+                predicted_steps, predicted_values = _falling(prediction)
+                if not np.array_equal(predicted_steps, steps):
+                    raise ValueError(f"the prediction is at steps {predicted_steps}, the measurement at {steps}")
+                differences = values - matching(predicted_values, values.shape, self)
+                return self._verdict(self._extrapolate(steps, differences, ratio, scale), np.zeros(shape), None, scale)
             coefficient = prediction.coefficient if isinstance(prediction, Limit) else None
             predicted = matching(prediction.value if isinstance(prediction, Limit) else prediction, shape, self)
-            deviation = np.abs(limit - predicted) / scale
-            worst = float(np.max(deviation))
-            status: Status = "confirmed"
-            message = f"observed order {observed:.3f}"
-            if worst > uncertainty:
-                status, message = "refuted", at_worst(deviation, "refuted")
-            elif finest_error < ROUNDINGS * self.accuracy:
-                status, message = "inconclusive", "the errors have reached the rounding floor"
-            elif not abs(observed - self.order) <= ORDER_TOLERANCE:
-                status, message = "refuted", f"observed order {observed:.3f}, claimed {self.order:g}"
-            elif coefficient is not None and (off := coefficient_off(coefficient)):
-                status, message = "refuted", off
-            elif self.resolution is not None and uncertainty > self.resolution:
-                status = "inconclusive"
-                message = f"limit known to {uncertainty:.2g}, accepted is {self.resolution:.2g}"
-            spread = np.full(shape, uncertainty) * scale
-            return Judgement(status, worst, uncertainty, message, predicted, limit, spread)
+            return self._verdict(of_values, predicted, coefficient, scale)
 
         return judge
+
+    def _extrapolate(self, steps: Array, values: Array, ratio: float, scale: Array) -> "_Extrapolation":
+        limit, change = _richardson(values, ratio, self.order, scale)
+        changes = [np.linalg.norm((values[k] - values[k + 1]) / scale) for k in (-3, -2)]
+        # the slopes towards the limit converge to the leading coefficient with order one
+        slopes = (values - limit) / (steps**self.order).reshape(-1, *(1,) * limit.ndim)
+        slope, slope_change = _richardson(slopes[:-1], ratio, 1.0, np.maximum(np.abs(slopes[-2]), 1e-300))
+        return _Extrapolation(
+            limit=limit,
+            uncertainty=change + ROUNDINGS * self.accuracy,
+            order=float(np.log(changes[0] / changes[1]) / np.log(ratio)) if min(changes) > 0 else np.nan,
+            finest_error=float(np.max(np.abs(values[-1] - limit) / scale)),
+            coefficient=slope,
+            coefficient_uncertainty=max(slope_change, COEFFICIENT_TOLERANCE),
+        )
+
+    def _verdict(self, found: "_Extrapolation", predicted: Array, coefficient: Any, scale: Array) -> Judgement:
+        deviation = np.abs(found.limit - predicted) / scale
+        worst = float(np.max(deviation))
+        status: Status = "confirmed"
+        message = f"observed order {found.order:.3f}"
+        if worst > found.uncertainty:
+            status, message = "refuted", at_worst(deviation, "refuted")
+        elif found.finest_error < ROUNDINGS * self.accuracy:
+            status, message = "inconclusive", "the errors have reached the rounding floor"
+        elif not abs(found.order - self.order) <= ORDER_TOLERANCE:
+            status, message = "refuted", f"observed order {found.order:.3f}, claimed {self.order:g}"
+        elif coefficient is not None and (off := found.coefficient_off(coefficient)) > found.coefficient_uncertainty:
+            status, message = "refuted", f"leading coefficient off by {off:.2g}"
+        elif self.resolution is not None and found.uncertainty > self.resolution:
+            status = "inconclusive"
+            message = f"limit known to {found.uncertainty:.2g}, accepted is {self.resolution:.2g}"
+        spread = found.uncertainty * scale * np.ones(found.limit.shape)
+        return Judgement(status, worst, found.uncertainty, message, predicted, found.limit, spread)
+
+
+class _Extrapolation(NamedTuple):
+    """What values at falling steps say of their limit, their order and their leading coefficient."""
+
+    limit: Array
+    uncertainty: float
+    order: float
+    finest_error: float
+    coefficient: Array
+    coefficient_uncertainty: float
+
+    def coefficient_off(self, expected: Any) -> float:
+        """Return the largest deviation of the coefficient, relative to the largest expected one."""
+        expected = np.asarray(expected, dtype=float)
+        if expected.shape != self.limit.shape:
+            raise ValueError(f"the predicted coefficient has shape {expected.shape}, the limit {self.limit.shape}")
+        return float(np.max(np.abs(self.coefficient - expected)) / np.max(np.abs(expected)))
 
 
 @dataclass(frozen=True)
@@ -236,6 +264,15 @@ def _richardson(values: Array, ratio: float, order: float, scale: Array) -> tupl
         diagonal.append(column[-1])
     changes = [np.max(np.abs(column[0] - other) / scale, initial=0.0) for other in previous[-2:]]
     return column[0], float(max(changes))
+
+
+def _falling(evidence: Steps) -> tuple[Array, Array]:
+    """Steps in falling order, with their values."""
+    steps, values = np.asarray(evidence.steps, dtype=float), np.asarray(evidence.values, dtype=float)
+    if steps.ndim != 1 or values.shape[:1] != steps.shape:
+        raise ValueError(f"Steps must hold one value a step; got {steps.shape} steps and {values.shape} values")
+    order = np.argsort(steps)[::-1]
+    return steps[order], values[order]
 
 
 def _geometric(name: str, ratios: Array, *, tolerance: float) -> float:

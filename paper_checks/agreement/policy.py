@@ -7,6 +7,7 @@ MIN_REPLICATES = 30
 MAX_SKEW_EFFECT = 1.0  # largest tolerated relative distortion of the tail by skewness
 MAX_EXPONENT_WIDTH = 0.15  # full width of the interval of a fitted exponent
 ORDER_TOLERANCE = 0.1  # observed order of convergence against the claimed one
+COEFFICIENT_TOLERANCE = 0.01  # leading coefficient of a convergence study, at least this much is granted
 MIN_STEPS = 4
 MIN_SIZES = 4
 ROUNDINGS = 100  # errors of a convergence study must exceed this many roundings
