@@ -15,7 +15,7 @@ def is_concrete(value: object) -> bool:
     return not isinstance(value, jax.core.Tracer)
 
 
-def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
+def finite(name: str, value: ArrayLike | Sequence, *, ndim: int | None = None) -> Array:
     """Return ``value`` as a float64 JAX array.
 
     Raises
@@ -36,12 +36,12 @@ def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
     return require(name, array, np.isfinite, "finite")
 
 
-def positive(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
+def positive(name: str, value: ArrayLike | Sequence, *, ndim: int | None = None) -> Array:
     """Return ``value`` as a finite float64 array with entries > 0, or raise ValueError."""
     return require(name, finite(name, value, ndim=ndim), lambda array: array > 0, "positive")
 
 
-def nonnegative(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
+def nonnegative(name: str, value: ArrayLike | Sequence, *, ndim: int | None = None) -> Array:
     """Return ``value`` as a finite float64 array with entries >= 0, or raise ValueError."""
     return require(name, finite(name, value, ndim=ndim), lambda array: array >= 0, "nonnegative")
 

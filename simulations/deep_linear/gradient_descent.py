@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
 from simulations import validation
-from simulations.deep_linear.networks import Task, Weights, check_weights, loss
+from simulations.deep_linear.networks import Task, Weights, WeightsLike, check_weights, loss
 
 Observe = Callable[[Weights], Any]
 """Readout of the weights at a record time: any function of them that returns arrays."""
@@ -41,11 +41,11 @@ class FewestSteps(NamedTuple):
 
 
 def gradient_descent(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
     learning_rate: ArrayLike,
-    steps: Sequence[int],
+    steps: Int[ArrayLike, " times"] | Sequence[int],
     observe: Observe | None = None,
 ) -> Any:
     r"""Train by :math:`W_l \leftarrow W_l - \eta\, \partial L / \partial W_l` and observe after given numbers of steps.
@@ -97,11 +97,11 @@ def gradient_descent(
 
 
 def descend_at_times(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
-    learning_rates: Sequence[float],
-    times: Sequence[float],
+    learning_rates: Float[ArrayLike, " rates"] | Sequence[ArrayLike],
+    times: Float[ArrayLike, " times"] | Sequence[ArrayLike],
     observe: Observe | None = None,
 ) -> Any:
     r"""Gradient descent at several learning rates, observed at the same times :math:`t = \eta k`.
@@ -133,7 +133,7 @@ def descend_at_times(
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
 
 
-def steps_at(times: Sequence[float], learning_rate: float) -> list[int]:
+def steps_at(times: Float[ArrayLike, " times"] | Sequence[ArrayLike], learning_rate: ArrayLike) -> list[int]:
     r"""Return the step counts :math:`k = t / \eta` of the given times, or raise ValueError when one is not whole.
 
     Examples
@@ -151,7 +151,7 @@ def steps_at(times: Sequence[float], learning_rate: float) -> list[int]:
 
 
 def steps_to_fraction(
-    weights: Weights, task: Task, *, learning_rate: ArrayLike, fraction: ArrayLike, max_steps: ArrayLike
+    weights: WeightsLike, task: Task, *, learning_rate: ArrayLike, fraction: ArrayLike, max_steps: ArrayLike
 ) -> StepsToFraction:
     """Count the steps until the loss is at most ``fraction`` of its initial value.
 
@@ -186,10 +186,10 @@ def steps_to_fraction(
 
 
 def fewest_steps(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
-    learning_rates: Float[ArrayLike, " rates"],
+    learning_rates: Float[ArrayLike, " rates"] | Sequence[ArrayLike],
     fraction: ArrayLike,
     max_steps: ArrayLike,
 ) -> FewestSteps:
@@ -215,11 +215,11 @@ def fewest_steps(
 
 
 def pretrain_layers(
-    weights: Weights,
+    weights: WeightsLike,
     *,
-    learning_rate: float,
+    learning_rate: ArrayLike,
     n_steps: int,
-    sigma_xx: Float[ArrayLike, "inputs inputs"],
+    sigma_xx: Float[ArrayLike, "inputs inputs"] | Sequence[Sequence[ArrayLike]],
 ) -> Weights:
     r"""Greedy pretraining: each layer in turn learns to autoencode what the layers below it make of the inputs.
 
@@ -332,7 +332,7 @@ def _all_weights(weights: Weights) -> Weights:
     return weights
 
 
-def _step_counts(steps: Sequence[int]) -> np.ndarray:
+def _step_counts(steps: ArrayLike | Sequence[int]) -> np.ndarray:
     counts = np.asarray(steps)
     if counts.ndim != 1 or counts.size == 0 or not np.issubdtype(counts.dtype, np.integer):
         raise ValueError(f"steps must be a non-empty sequence of integers; got {steps!r}")

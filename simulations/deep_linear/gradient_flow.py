@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 
 from simulations import validation
 from simulations.deep_linear.gradient_descent import Observe
-from simulations.deep_linear.networks import Task, Weights, check_weights, loss
+from simulations.deep_linear.networks import Task, Weights, WeightsLike, check_weights, loss
 
 RTOL = 1e-11
 ATOL = 1e-13
@@ -35,10 +35,10 @@ class Crossings(NamedTuple):
 
 
 def gradient_flow(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
-    times: Sequence[float],
+    times: Float[ArrayLike, " times"] | Sequence[ArrayLike],
     observe: Observe | None = None,
     tau: ArrayLike = 1.0,
     rtol: ArrayLike = RTOL,
@@ -99,11 +99,11 @@ def gradient_flow(
 
 
 def crossing_times(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
     observe: Callable[[Weights], Array],
-    levels: Float[ArrayLike, " levels"],
+    levels: Float[ArrayLike, " levels"] | Sequence[ArrayLike],
     max_time: ArrayLike,
     tau: ArrayLike = 1.0,
     rtol: ArrayLike = RTOL,

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, PRNGKeyArray
 
 from simulations import validation
 from simulations.deep_linear.gradient_descent import gradient_step
-from simulations.deep_linear.networks import Task, Weights, check_weights, loss
+from simulations.deep_linear.networks import Task, Weights, WeightsLike, check_weights, loss
 from simulations.deep_linear.readouts import distance
 
 _LARGEST_DENSE = 5000
@@ -29,7 +29,7 @@ class StabilityProbe(NamedTuple):
     diverged: Bool[Array, ""]
 
 
-def loss_hessian(weights: Weights, task: Task) -> Float[Array, "parameters parameters"]:
+def loss_hessian(weights: WeightsLike, task: Task) -> Float[Array, "parameters parameters"]:
     """Hessian of the loss in all p weights, flattened layer by layer (row-major), input side first.
 
     Costs p Hessian-vector products and p^2 memory; for p in the thousands take :func:`top_hessian_eigenvalue`.
@@ -54,13 +54,13 @@ def loss_hessian(weights: Weights, task: Task) -> Float[Array, "parameters param
     return _dense(point, task)
 
 
-def hessian_eigenvalues(weights: Weights, task: Task) -> Float[Array, " parameters"]:
+def hessian_eigenvalues(weights: WeightsLike, task: Task) -> Float[Array, " parameters"]:
     """All eigenvalues of :func:`loss_hessian`, ascending. Costs O(p^3)."""
     return jnp.linalg.eigvalsh(loss_hessian(weights, task))
 
 
 def top_hessian_eigenvalue(
-    weights: Weights, task: Task, *, key: PRNGKeyArray, n_iterations: int = 64
+    weights: WeightsLike, task: Task, *, key: PRNGKeyArray, n_iterations: int = 64
 ) -> Float[Array, ""]:
     """Largest eigenvalue of the loss's Hessian, by Lanczos iteration on Hessian-vector products.
 
@@ -88,7 +88,7 @@ def top_hessian_eigenvalue(
 
 
 def probe_stability(
-    weights: Weights,
+    weights: WeightsLike,
     task: Task,
     *,
     learning_rate: ArrayLike,

@@ -62,10 +62,10 @@ def orthogonal(key: PRNGKeyArray, widths: Sequence[int], *, gain: ArrayLike = 1.
 
 def decoupled(
     key: PRNGKeyArray,
-    strengths: Float[ArrayLike, "depth modes"],
+    strengths: Float[ArrayLike, "depth modes"] | Sequence[Sequence[ArrayLike]],
     *,
-    u: Float[ArrayLike, "outputs _"],
-    v: Float[ArrayLike, "inputs _"],
+    u: Float[ArrayLike, "outputs _"] | Sequence[Sequence[ArrayLike]],
+    v: Float[ArrayLike, "inputs _"] | Sequence[Sequence[ArrayLike]],
     hidden: Sequence[int] | None = None,
 ) -> Weights:
     r"""Task-aligned layers :math:`W_l = R_{l+1} D_l R_l^T` with :math:`R_1 = V`, :math:`R_{D+1} = U`.
@@ -101,7 +101,9 @@ def decoupled(
     return tuple((bases[i + 1] * diagonals[i]) @ bases[i].T for i in range(depth))
 
 
-def balanced(key: PRNGKeyArray, widths: Sequence[int], *, strengths: Float[ArrayLike, " modes"]) -> Weights:
+def balanced(
+    key: PRNGKeyArray, widths: Sequence[int], *, strengths: Float[ArrayLike, " modes"] | Sequence[ArrayLike]
+) -> Weights:
     r"""Balanced layers, :math:`W_{l+1}^T W_{l+1} = W_l W_l^T`, in general position with respect to any task.
 
     Every layer is :math:`R_{l+1} \mathrm{diag}(a) R_l^T` with the same a = ``strengths`` (r nonnegative numbers,
@@ -125,7 +127,7 @@ def imbalanced(
     widths: tuple[int, int, int],
     *,
     imbalance: ArrayLike,
-    strengths: Float[ArrayLike, " modes"],
+    strengths: Float[ArrayLike, " modes"] | Sequence[ArrayLike],
 ) -> Weights:
     r"""Two layers with :math:`W_2^T W_2 - W_1 W_1^T = \lambda I`, in general position with respect to any task.
 
@@ -205,7 +207,7 @@ def _semi_orthogonal(matrix: Array) -> Array:
     return _orthonormalise(matrix) if rows >= columns else _orthonormalise(matrix.T).T
 
 
-def _leading_columns(name: str, value: ArrayLike, modes: int) -> Array:
+def _leading_columns(name: str, value: ArrayLike | Sequence, modes: int) -> Array:
     matrix = validation.finite(name, value, ndim=2)
     if matrix.shape[1] < modes:
         raise ValueError(f"{name} must have at least {modes} columns, one a mode; got shape {matrix.shape}")

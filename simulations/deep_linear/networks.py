@@ -21,6 +21,10 @@ A stack stands for k consecutive layers, its first entry nearest the input. The 
 the stacked one compiles to log2(k) operations, whatever the depth.
 """
 
+WeightsLike = Sequence[Float[ArrayLike, "..."]]
+"""Anything that :func:`check_weights` turns into weights: a tuple or list of arrays of either form."""
+
+_Rows = Sequence[Sequence[ArrayLike]]
 _RANK_CUTOFF = 1e-13
 
 
@@ -46,7 +50,10 @@ class Task(eqx.Module):
 
     @classmethod
     def from_moments(
-        cls, sigma_yx: ArrayLike, sigma_xx: ArrayLike | None = None, sigma_yy: ArrayLike | None = None
+        cls,
+        sigma_yx: Float[ArrayLike, "outputs inputs"] | _Rows,
+        sigma_xx: Float[ArrayLike, "inputs inputs"] | _Rows | None = None,
+        sigma_yy: Float[ArrayLike, "outputs outputs"] | _Rows | None = None,
     ) -> "Task":
         r"""Task with loss :math:`\tfrac12 \mathrm{tr}[\Sigma_{yy} - 2 W \Sigma_{xy} + W \Sigma_{xx} W^T]`.
 
@@ -90,7 +97,13 @@ class Task(eqx.Module):
         return cls(targets=targets, inputs=inputs, floor=floor)
 
     @classmethod
-    def from_samples(cls, inputs: ArrayLike, targets: ArrayLike, *, average: bool = True) -> "Task":
+    def from_samples(
+        cls,
+        inputs: Float[ArrayLike, "inputs samples"] | _Rows,
+        targets: Float[ArrayLike, "outputs samples"] | _Rows,
+        *,
+        average: bool = True,
+    ) -> "Task":
         r"""Task with loss :math:`\tfrac{1}{2P} \sum_\mu |y_\mu - W x_\mu|^2`, without the 1/P unless ``average``.
 
         Parameters
@@ -172,7 +185,7 @@ def unstack_layers(weights: Weights) -> Weights:
     return tuple(layer for entry in weights for layer in (entry if entry.ndim == 3 else (entry,)))
 
 
-def check_weights(weights: Sequence[ArrayLike], task: Task | None = None) -> Weights:
+def check_weights(weights: WeightsLike, task: Task | None = None) -> Weights:
     """Return ``weights`` as a tuple of float64 arrays that compose (and fit ``task``), or raise ValueError."""
     if not isinstance(weights, Sequence):
         raise TypeError(f"weights must be a tuple or list of matrices; got {type(weights).__name__}")

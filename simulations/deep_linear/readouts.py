@@ -5,20 +5,22 @@
 from itertools import pairwise
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from simulations.deep_linear.networks import Weights, product, unstack_layers
 
 
 def mode_strengths(
-    weights: Weights, u: Float[Array, "outputs modes"], v: Float[Array, "inputs modes"]
+    weights: Weights, u: Float[ArrayLike, "outputs modes"], v: Float[ArrayLike, "inputs modes"]
 ) -> Float[Array, " modes"]:
     r"""Diagonal of :math:`U^T W V`, for W the network's product and one task mode in each column of U and V."""
     return jnp.einsum("ok,oi,ik->k", jnp.asarray(u), product(weights), jnp.asarray(v))
 
 
 def mode_coupling(
-    weights: Weights, u: Float[Array, "outputs modes"], v: Float[Array, "inputs modes"]
+    weights: Weights, u: Float[ArrayLike, "outputs modes"], v: Float[ArrayLike, "inputs modes"]
 ) -> Float[Array, ""]:
     r"""Largest off-diagonal entry of :math:`U^T W V` in magnitude: 0 when every mode keeps to itself."""
     modes = jnp.asarray(u).T @ product(weights) @ jnp.asarray(v)

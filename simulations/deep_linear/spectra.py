@@ -6,6 +6,7 @@ grow with depth; `simulations.replicates` runs many.
 
 # ruff: noqa: F722
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -59,7 +60,7 @@ def vector_log_growth(
     return _log_growth(key, n, _depth(depth), ensemble, gain)
 
 
-def lyapunov_exponents(factors: Float[ArrayLike, "depth n n"]) -> Float[Array, " n"]:
+def lyapunov_exponents(factors: Float[ArrayLike, "depth n n"] | Sequence[ArrayLike]) -> Float[Array, " n"]:
     r"""Exponents :math:`\frac1D \sum_l \ln |R^{(l)}_{ii}|` of a product of given factors, factors[0] applied first.
 
     From repeated QR factorisations along the product, started at the identity; never over- or underflows. Costs
@@ -100,15 +101,19 @@ def random_lyapunov_exponents(
     return _random_exponents(key, n, _depth(depth), ensemble, gain)
 
 
-def squared_singular_values(matrix: Float[ArrayLike, "rows columns"]) -> Float[Array, " modes"]:
+def squared_singular_values(
+    matrix: Float[ArrayLike, "rows columns"] | Sequence[Sequence[ArrayLike]],
+) -> Float[Array, " modes"]:
     """Squares of the singular values, largest first. Costs O(n^3)."""
     return jnp.linalg.svd(validation.finite("matrix", matrix, ndim=2), compute_uv=False) ** 2
 
 
-def spectral_moments(matrix: Float[ArrayLike, "n n"], *, order: int) -> Float[Array, " order"]:
+def spectral_moments(
+    matrix: Float[ArrayLike, "rows columns"] | Sequence[Sequence[ArrayLike]], *, order: int
+) -> Float[Array, " order"]:
     r"""Moments :math:`\frac1n \mathrm{tr}\,(P^T P)^k` of the squared singular values of P, k = 1..``order``.
 
-    By matrix powers, without factorisation. Costs O(order n^3).
+    n counts the columns of P. By matrix powers, without factorisation; costs O(order n^3).
 
     Raises
     ------
