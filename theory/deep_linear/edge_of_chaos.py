@@ -199,7 +199,7 @@ def jacobian_mean_square(*, gain: float, depth: int, q0: float | None = None) ->
     return total
 
 
-def edge_of_chaos(gain: ArrayLike) -> EdgeOfChaos:
+def edge_of_chaos(*, gain: ArrayLike) -> EdgeOfChaos:
     r"""Second-order expansion of the fixed point and of the gain of gradients just above gain 1.
 
     .. math:: q^* = \epsilon + \tfrac43 \epsilon^2 + O(\epsilon^3), \qquad
@@ -228,7 +228,7 @@ def edge_of_chaos(gain: ArrayLike) -> EdgeOfChaos:
 
     Examples
     --------
-    >>> edge_of_chaos(1.03).gradient_gain.round(4)
+    >>> edge_of_chaos(gain=1.03).gradient_gain.round(4)
     np.float64(1.0012)
     """
     g = finite("gain", gain)

@@ -163,7 +163,7 @@ def test_fixed_point_solves_its_equation_and_attracts(gain):
 
 def test_expansion_at_the_edge_of_chaos():
     excess = np.array([1e-2, 5e-3, 2.5e-3])
-    fixed, stretch = edge_of_chaos(1 + excess)
+    fixed, stretch = edge_of_chaos(gain=1 + excess)
     q = np.array([tanh_fixed_point(gain=1 + e) for e in excess])
     for error in (q - fixed, gradient_gain(q, gain=1 + excess) - stretch):
         assert np.log2(np.abs(error[:-1] / error[1:])) == pytest.approx(3, abs=0.05)
@@ -218,7 +218,7 @@ def test_jacobian_from_the_fixed_point_is_a_power():
         (lambda: tanh_fixed_point(gain=np.inf), "gain must be finite"),
         (lambda: jacobian_mean_square(gain=1.0, depth=-1), "depth must be at least 0"),
         (lambda: jacobian_mean_square(gain=1.0, depth=1, q0=-1.0), "q0 must be nonnegative"),
-        (lambda: edge_of_chaos(0.9), "gain must be at least 1"),
+        (lambda: edge_of_chaos(gain=0.9), "gain must be at least 1"),
     ],
 )
 def test_bad_input_is_named(call, message):
