@@ -1,7 +1,7 @@
 """What a simulation hands over and what a theory answers: plain arrays whose leading axes have a meaning."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +53,12 @@ Prediction = ArrayLike | Limit | Steps | Exact
 Thunk = Callable[[], Any]
 
 _KINDS: Mapping[str, type] = {kind.__name__: kind for kind in (Samples, Steps, Sizes)}
+_LEADING_AXES: Mapping[type, tuple[str, int]] = {
+    Samples: ("values", 1),
+    Steps: ("values", 1),
+    Sizes: ("samples", 2),
+    Limit: ("value", 0),
+}
 
 
 def components(*parts: ArrayLike, leading: int = 0) -> Array:
@@ -65,19 +71,32 @@ def components(*parts: ArrayLike, leading: int = 0) -> Array:
 
 
 def normalise(evidence: Any, name: str) -> Any:
-    """Turn every array of ``evidence`` into float64 and refuse what is not finite.
+    """Turn every array of ``evidence`` into float64 and refuse what is empty or not finite.
 
     Raises
     ------
     ValueError
-        If a number is NaN or infinite; the message names ``name`` and the first bad place.
+        If there are no numbers, or one is NaN or infinite; the message names ``name`` and the first bad place.
     """
     if isinstance(evidence, Exact):
-        return Exact(tuple(sympy.sympify(e) for e in evidence.expressions))
+        return Exact(_expressions(evidence.expressions, name))
     if isinstance(evidence, Samples | Steps | Sizes | Limit):
         fields = {k: v if v is None else _numbers(v, f"{name} ({k})") for k, v in evidence._asdict().items()}
+        key, axes = _LEADING_AXES[type(evidence)]
+        if fields[key].ndim < axes:
+            raise ValueError(f"{name} ({key}) must have {axes} leading axes; got shape {fields[key].shape}")
         return type(evidence)(**fields)
     return _numbers(evidence, name)
+
+
+def _expressions(values: Iterable[Any], name: str) -> tuple[Any, ...]:
+    expressions = tuple(sympy.sympify(value) for value in values)
+    if not expressions:
+        raise ValueError(f"{name} must hold at least one expression")
+    for index, expression in enumerate(expressions):
+        if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise ValueError(f"{name} must be finite; got {expression} at index {index}")
+    return expressions
 
 
 def _numbers(value: ArrayLike, name: str) -> Array:
@@ -85,6 +104,8 @@ def _numbers(value: ArrayLike, name: str) -> Array:
     if array.dtype == object or np.iscomplexobj(array):
         raise ValueError(f"{name} must be an array of real numbers; got dtype {array.dtype}")
     array = array.astype(float)
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one number; got an array of shape {array.shape}")
     bad = ~np.isfinite(array)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -8,6 +8,8 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 
+_NOISELESS = 64 * float(np.finfo(float).eps)  # spread, relative to the values, that is rounding and no noise
+
 
 class Interval(NamedTuple):
     """Means and half-widths per component, and how far skewness bends the tail of the interval.
@@ -34,10 +36,15 @@ def mean_interval(samples: Array, level: float) -> Interval:
     mean = samples.mean(axis=0)
     centred = samples - mean
     variance = np.mean(centred**2, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        skewness = np.where(variance > 0, np.mean(centred**3, axis=0) / variance**1.5, 0.0)
+    skewness = _skewness(np.mean(centred**3, axis=0), variance, np.max(np.abs(samples), axis=0))
     half_width = t * np.sqrt(variance / (replicates - 1))
     return Interval(mean, half_width, float(np.max(np.abs(skewness)) * z**3 / (6 * np.sqrt(replicates))))
+
+
+def _skewness(third: Array, variance: Array, size: Array) -> Array:
+    """Third moment over variance**1.5, and zero where the spread is but rounding of values of that ``size``."""
+    noisy = variance > (_NOISELESS * size) ** 2
+    return np.where(noisy, third, 0.0) / np.where(noisy, variance, 1.0) ** 1.5
 
 
 def batch_means(samples: Array, batches: int) -> Array:
@@ -79,8 +86,7 @@ class Contrasts:
         mean = np.einsum("mck,km->cm", weights, self.mean)
         variance = np.einsum("mci,mij,mcj->cm", weights, self.covariance, weights)
         third = np.einsum("mci,mcj,mck,mijk->cm", weights, weights, weights, self.coskewness, optimize=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            skewness = np.where(variance > 0, third / np.maximum(variance, 1e-300) ** 1.5, 0.0)
+        skewness = _skewness(third, variance, np.einsum("mck,km->cm", np.abs(weights), np.abs(self.mean)))
         half_width = t * np.sqrt(np.maximum(variance, 0.0) / self.replicates)
         return Interval(mean, half_width, float(np.max(np.abs(skewness)) * z**3 / (6 * np.sqrt(self.replicates))))
 

@@ -69,7 +69,7 @@ def natural_scale(prediction: Prediction, scale: Any) -> Array:
     Raises
     ------
     ValueError
-        If a scale is not positive; a vanishing component needs a natural scale that the claim names.
+        If a scale is not positive and finite; a vanishing component needs a natural scale that the claim names.
     """
     if isinstance(prediction, Exact):
         return np.ones(len(prediction.expressions))
@@ -86,6 +86,8 @@ def natural_scale(prediction: Prediction, scale: Any) -> Array:
         sizes = np.full(value.shape, np.max(np.abs(value)))
     else:
         sizes = np.broadcast_to(np.asarray(scale, dtype=float), value.shape)
+    if not np.all(np.isfinite(sizes)):
+        raise ValueError(f"scale must be finite; got {scale!r}")
     if not np.all(sizes > 0):
         raise ValueError("scale must be positive where the prediction vanishes: the trial must name a natural scale")
     return sizes
@@ -132,12 +134,19 @@ def means_and_noise(
 
 def matching(prediction: Any, shape: tuple[int, ...], rule: Agreement) -> Array:
     """Return a plain prediction of the measurement's shape, or raise ValueError."""
-    if isinstance(prediction, Limit | Exact):
+    if isinstance(prediction, Samples | Steps | Sizes | Limit | Exact):
         raise ValueError(f"{rule.name} needs a plain prediction; got {type(prediction).__name__}")
     array = np.asarray(prediction, dtype=float)
     if array.shape != shape:
         raise ValueError(f"the prediction has shape {array.shape}, the measurement {shape}")
     return array
+
+
+def flat_scale(scale: Array, shape: tuple[int, ...]) -> Array:
+    """Flatten a natural scale, which has the prediction's shape, or raise ValueError when the measurement's differs."""
+    if scale.shape != shape:
+        raise ValueError(f"the prediction has shape {scale.shape}, the measurement {shape}")
+    return scale.reshape(-1)
 
 
 def place(index: int, shape: tuple[int, ...]) -> str:

@@ -12,6 +12,7 @@ from paper_checks.agreement.base import (
     Judge,
     Judgement,
     Status,
+    flat_scale,
     matching,
     means_and_noise,
     place,
@@ -28,7 +29,8 @@ class MonteCarlo(Agreement):
     """A mean over replicates equals the prediction, exactly at the simulated size.
 
     Student-t intervals, Holm over components. ``batches`` averages consecutive replicates that are correlated into
-    that many batch means first.
+    that many batch means first. A component that is the same in every replicate may be a rare event that never
+    happened: such a component confirms, but it refutes nothing.
     """
 
     resolution: float | None = None
@@ -39,15 +41,17 @@ class MonteCarlo(Agreement):
         samples, shape = replicates(measurement, self, batches=self.batches)
         interval = mean_interval(samples, level)
         t_unit = two_sided_quantiles(level, samples.shape[1], samples.shape[0] - 1)[0]
-        flat_scale = scale.reshape(-1)
-        allowed = interval.half_width + ROUNDING * flat_scale
-        relative_width = interval.half_width / flat_scale
+        size = flat_scale(scale, shape)
+        allowed = interval.half_width + ROUNDING * size
+        relative_width = interval.half_width / size
+        constant = np.all(samples == samples[0], axis=0)
 
         def judge(prediction: Any) -> Judgement:
             predicted = matching(prediction, shape, self).reshape(-1)
             deviation = np.abs(interval.mean - predicted)
             p_values = np.asarray(2 * stats.t.sf(t_unit * deviation / allowed, samples.shape[0] - 1))
-            rejected = int(holm_rejections(p_values, level).sum())
+            rejected = int((holm_rejections(p_values, level) & ~constant).sum())
+            unjudged = np.flatnonzero(constant & (deviation > allowed))
             worst = int(np.argmax(deviation / allowed))
             status: Status = "confirmed"
             message = ""
@@ -56,13 +60,16 @@ class MonteCarlo(Agreement):
             elif rejected:
                 status = "refuted"
                 message = f"{rejected} of {deviation.size} components deviate, worst at {place(worst, shape)}"
+            elif unjudged.size:
+                status = "inconclusive"
+                message = f"no replicate differs at {place(int(unjudged[0]), shape)}, so its noise is unknown"
             elif self.resolution is not None and np.max(relative_width) > self.resolution:
                 status = "inconclusive"
                 message = f"interval {np.max(relative_width):.2g} wider than the accepted {self.resolution:.2g}"
             return Judgement(
                 status,
-                float(deviation[worst] / flat_scale[worst]),
-                float(allowed[worst] / flat_scale[worst]),
+                float(deviation[worst] / size[worst]),
+                float(allowed[worst] / size[worst]),
                 message,
                 predicted.reshape(shape),
                 interval.mean.reshape(shape),
@@ -82,11 +89,12 @@ class Equivalence(Agreement):
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted values; a plain array is taken as free of noise."""
         mean, half_width, interval, shape = means_and_noise(measurement, self, level)
-        flat_scale = scale.reshape(-1)
+        size = flat_scale(scale, shape)
+        noise = half_width / size
 
         def judge(prediction: Any) -> Judgement:
             predicted = matching(prediction, shape, self).reshape(-1)
-            deviation, noise = np.abs(mean - predicted) / flat_scale, half_width / flat_scale
+            deviation = np.abs(mean - predicted) / size
             worst = int(np.argmax(deviation + noise))
             status: Status = "inconclusive"
             message = f"interval crosses the margin at {place(worst, shape)}"
@@ -98,7 +106,7 @@ class Equivalence(Agreement):
                 worst = int(np.argmax(deviation - noise))
                 status, message = "refuted", f"outside the margin at {place(worst, shape)}"
             return Judgement(
-                status, float(deviation[worst] + noise[worst]), self.margin, message, predicted, mean, noise
+                status, float(deviation[worst] + noise[worst]), self.margin, message, predicted, mean, half_width
             )
 
         return judge
@@ -120,13 +128,13 @@ class Bound(Agreement):
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted bounds."""
         mean, half_width, interval, shape = means_and_noise(measurement, self, level)
-        flat_scale = scale.reshape(-1)
+        size = flat_scale(scale, shape)
+        noise = half_width / size
         sign = 1.0 if self.side == "upper" else -1.0
 
         def judge(prediction: Any) -> Judgement:
             bound = matching(prediction, shape, self).reshape(-1)
-            slack = sign * (bound - mean) / flat_scale
-            noise = half_width / flat_scale
+            slack = sign * (bound - mean) / size
             worst, excess = int(np.argmin(slack + noise)), float(-np.min(slack + noise))
             status: Status = "confirmed"
             message = f"slack at least {np.min(slack):.3g}, median {np.median(slack):.3g}, worst {place(worst, shape)}"
