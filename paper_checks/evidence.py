@@ -83,8 +83,9 @@ def normalise(evidence: Any, name: str) -> Any:
     if isinstance(evidence, Samples | Steps | Sizes | Limit):
         fields = {k: v if v is None else _numbers(v, f"{name} ({k})") for k, v in evidence._asdict().items()}
         key, axes = _LEADING_AXES[type(evidence)]
-        if fields[key].ndim < axes:
-            raise ValueError(f"{name} ({key}) must have {axes} leading axes; got shape {fields[key].shape}")
+        array = fields[key]
+        if array is not None and array.ndim < axes:
+            raise ValueError(f"{name} ({key}) must have {axes} leading axes; got shape {array.shape}")
         return type(evidence)(**fields)
     return _numbers(evidence, name)
 

@@ -61,6 +61,14 @@ class Agreement(ABC):
         return type(self).__name__
 
 
+def require_positive(rule: Agreement, *names: str) -> None:
+    """Raise ValueError when one of the rule's numbers is given and not positive and finite."""
+    for name in names:
+        value = getattr(rule, name)
+        if value is not None and not 0 < value < np.inf:
+            raise ValueError(f"{rule.name} needs a positive {name}; got {value!r}")
+
+
 def natural_scale(prediction: Prediction, scale: Any) -> Array:
     """Size of each component, against which relative deviations are taken.
 

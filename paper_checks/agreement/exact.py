@@ -6,7 +6,17 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy
 
-from paper_checks.agreement.base import Agreement, Array, Judge, Judgement, Status, at_worst, matching, plain_values
+from paper_checks.agreement.base import (
+    Agreement,
+    Array,
+    Judge,
+    Judgement,
+    Status,
+    at_worst,
+    matching,
+    plain_values,
+    require_positive,
+)
 from paper_checks.agreement.policy import LEVEL
 from paper_checks.evidence import Exact, Measurement
 
@@ -17,6 +27,9 @@ class Identity(Agreement):
 
     rtol: float = 1e-12
     resolution: float | None = 1e-6
+
+    def __post_init__(self) -> None:
+        require_positive(self, "rtol", "resolution")
 
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge; a deterministic rule, so ``level`` plays no part."""

@@ -14,8 +14,10 @@ from paper_checks.agreement.base import (
     Status,
     at_worst,
     enough_replicates,
+    flat_scale,
     matching,
     place,
+    require_positive,
     skewed,
 )
 from paper_checks.agreement.policy import (
@@ -48,6 +50,9 @@ class ConvergenceOrder(Agreement):
     resolution: float | None = None
     accuracy: float = 1e-15
 
+    def __post_init__(self) -> None:
+        require_positive(self, "order", "resolution", "accuracy")
+
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted limits (arrays, `Limit`, or `Steps`); ``level`` plays no part."""
         if not isinstance(measurement, Steps):
@@ -55,8 +60,9 @@ class ConvergenceOrder(Agreement):
         steps, values = _falling(measurement)
         if len(steps) < MIN_STEPS:
             raise ValueError(f"ConvergenceOrder needs values at {MIN_STEPS} or more steps; got {len(steps)}")
-        ratio = _geometric("steps", steps[:-1] / steps[1:], tolerance=1e-9)
+        ratio = _geometric("steps", steps[::-1], tolerance=1e-9)
         shape = values.shape[1:]
+        flat_scale(scale, shape)
         of_values = self._extrapolate(steps, values, ratio, scale)
 
         def judge(prediction: Any) -> Judgement:
@@ -77,7 +83,8 @@ class ConvergenceOrder(Agreement):
         changes = [np.linalg.norm((values[k] - values[k + 1]) / scale) for k in (-3, -2)]
         # the slopes towards the limit converge to the leading coefficient with order one
         slopes = (values - limit) / (steps**self.order).reshape(-1, *(1,) * limit.ndim)
-        slope, slope_change = _richardson(slopes[:-1], ratio, 1.0, np.maximum(np.abs(slopes[-2]), 1e-300))
+        size = np.full(limit.shape, max(float(np.max(np.abs(slopes[-2]))), 1e-300))
+        slope, slope_change = _richardson(slopes[:-1], ratio, 1.0, size)
         return _Extrapolation(
             limit=limit,
             uncertainty=change + ROUNDINGS * self.accuracy,
@@ -100,6 +107,8 @@ class ConvergenceOrder(Agreement):
             status, message = "refuted", f"observed order {found.order:.3f}, claimed {self.order:g}"
         elif coefficient is not None and (off := found.coefficient_off(coefficient)) > found.coefficient_uncertainty:
             status, message = "refuted", f"leading coefficient off by {off:.2g}"
+        elif coefficient is not None and found.coefficient_uncertainty > ORDER_TOLERANCE:
+            status, message = "inconclusive", f"leading coefficient known to {found.coefficient_uncertainty:.2g} only"
         elif self.resolution is not None and found.uncertainty > self.resolution:
             status = "inconclusive"
             message = f"limit known to {found.uncertainty:.2g}, accepted is {self.resolution:.2g}"
@@ -122,7 +131,8 @@ class _Extrapolation(NamedTuple):
         expected = np.asarray(expected, dtype=float)
         if expected.shape != self.limit.shape:
             raise ValueError(f"the predicted coefficient has shape {expected.shape}, the limit {self.limit.shape}")
-        return float(np.max(np.abs(self.coefficient - expected)) / np.max(np.abs(expected)))
+        size = float(np.max(np.abs(expected)))
+        return float(np.max(np.abs(self.coefficient - expected))) / size if size > 0 else np.inf
 
 
 @dataclass(frozen=True)
@@ -140,20 +150,24 @@ class FiniteSize(Agreement):
     of: Literal["bias", "fluctuation", "limit"] = "bias"
     second: float | None = None
 
+    def __post_init__(self) -> None:
+        require_positive(self, "exponent", "resolution", "second")
+
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted limits (arrays, or `Limit` with a coefficient)."""
         if not isinstance(measurement, Sizes):
             raise ValueError(f"FiniteSize needs Sizes; got {type(measurement).__name__}")
         sizes, samples = np.asarray(measurement.sizes, dtype=float), np.asarray(measurement.samples, dtype=float)
-        if len(sizes) < MIN_SIZES or samples.ndim < 2 or samples.shape[0] != len(sizes):
+        if sizes.ndim != 1 or len(sizes) < MIN_SIZES or samples.ndim < 2 or samples.shape[0] != len(sizes):
             raise ValueError(f"FiniteSize needs samples at {MIN_SIZES} or more sizes; got {sizes.shape} sizes")
         enough_replicates(samples.shape[1], self)
-        _geometric("sizes", np.sort(sizes)[1:] / np.sort(sizes)[:-1], tolerance=GEOMETRIC_TOLERANCE)
+        _geometric("sizes", np.sort(sizes), tolerance=GEOMETRIC_TOLERANCE)
         shape = samples.shape[2:]
+        size = flat_scale(scale, shape)
         flat = samples.reshape(*samples.shape[:2], -1)
         if self.of == "fluctuation":
             return self._judge_fluctuation(sizes, flat, shape, level)
-        return self._judge_means(sizes, flat, shape, scale.reshape(-1), level)
+        return self._judge_means(sizes, flat, shape, size, level)
 
     def _judge_means(self, sizes: Array, samples: Array, shape: tuple[int, ...], scale: Array, level: float) -> Judge:
         x = sizes / sizes[0]
@@ -267,7 +281,7 @@ def _richardson(values: Array, ratio: float, order: float, scale: Array) -> tupl
 
 
 def _falling(evidence: Steps) -> tuple[Array, Array]:
-    """Steps in falling order, with their values."""
+    """Return the steps in falling order, with their values."""
     steps, values = np.asarray(evidence.steps, dtype=float), np.asarray(evidence.values, dtype=float)
     if steps.ndim != 1 or values.shape[:1] != steps.shape:
         raise ValueError(f"Steps must hold one value a step; got {steps.shape} steps and {values.shape} values")
@@ -275,7 +289,10 @@ def _falling(evidence: Steps) -> tuple[Array, Array]:
     return steps[order], values[order]
 
 
-def _geometric(name: str, ratios: Array, *, tolerance: float) -> float:
+def _geometric(name: str, rising: Array, *, tolerance: float) -> float:
+    if rising[0] <= 0:
+        raise ValueError(f"{name} must be positive; got {rising}")
+    ratios = rising[1:] / rising[:-1]
     middle = float(np.median(ratios))
     if middle <= 1 or np.any(np.abs(ratios / middle - 1) > tolerance):
         raise ValueError(f"{name} must form a geometric progression; got ratios {ratios}")

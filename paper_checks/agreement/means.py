@@ -17,6 +17,7 @@ from paper_checks.agreement.base import (
     means_and_noise,
     place,
     replicates,
+    require_positive,
     skewed,
 )
 from paper_checks.agreement.policy import LEVEL, MAX_SKEW_EFFECT, ROUNDING
@@ -35,6 +36,9 @@ class MonteCarlo(Agreement):
 
     resolution: float | None = None
     batches: int | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(self, "resolution", "batches")
 
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted means."""
@@ -86,6 +90,9 @@ class Equivalence(Agreement):
     margin: float
     resolution: float | None = None
 
+    def __post_init__(self) -> None:
+        require_positive(self, "margin", "resolution")
+
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted values; a plain array is taken as free of noise."""
         mean, half_width, interval, shape = means_and_noise(measurement, self, level)
@@ -124,6 +131,9 @@ class Bound(Agreement):
     tight: float | None = None
     rounding: float = 1e-12
     measures_resolution: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_positive(self, "tight", "rounding")
 
     def weigh(self, measurement: Measurement, scale: Array, *, level: float = LEVEL) -> Judge:
         """Return the judge of predicted bounds."""
