@@ -46,6 +46,12 @@ class Run:
 
         return jax.random.key(self._entropy(name) % 2**63)
 
+    def keys(self, number: int, name: str = "simulation") -> "jax.Array":
+        """Return ``number`` JAX keys, one a replicate, of the stream ``name``."""
+        import jax
+
+        return jax.random.split(self.key(name), number)
+
     def _entropy(self, name: str) -> int:
         digest = hashlib.sha256(f"{self.seed}/{self.claim}/{name}".encode()).digest()
         return int.from_bytes(digest[:16], "big")

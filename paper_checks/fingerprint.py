@@ -3,7 +3,8 @@
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from paper_checks.claim import Claim
 
-LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "diffrax", "equinox")
+LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "diffrax", "equinox", "optax", "numba")
 _NOT_MEASURED = {"predict", "controls", "scale"}  # arguments of a Trial that no measurement depends on
 
 
@@ -23,7 +24,10 @@ def versions() -> dict[str, str]:
 
 @cache
 def code_fingerprint() -> str:
-    """Fingerprint of all code that a verdict rests on: theory, simulations, claims, engine, and libraries."""
+    """Fingerprint of all code that a verdict rests on: theory, simulations, claims, engine, and libraries.
+
+    The first call reads all sources; edits after it are not seen by this process, which runs what it has imported.
+    """
     return _digest(_sources("theory"), _sources("simulations"), _sources("paper_checks"), _library_versions())
 
 
@@ -35,52 +39,163 @@ def _simulation_fingerprint() -> str:
 def measurement_fingerprint(claim: Claim) -> str:
     """Fingerprint of the code that a claim's measurement rests on.
 
-    It covers the simulations, the claim's own set-up and what else its module defines, but neither what the trial
-    predicts nor its other claims: editing a formula leaves stored measurements valid.
+    It covers the simulations, the claim's own set-up, and every definition in this package that the set-up reaches by
+    name, but neither what the trial predicts nor other claims: editing a formula leaves stored measurements valid. A
+    set-up that itself calls the theory rests on the whole of it.
     """
-    return _digest([_simulation_fingerprint(), *_setup(claim)])
+    reached = _Reached()
+    reached.follow_definition(claim.build.__module__, claim.build.__name__)
+    return _digest([_simulation_fingerprint(), *sorted(reached.code)])
 
 
-def _setup(claim: Claim) -> Iterable[str]:
-    module = claim.build.__module__
-    package, _, _ = module.rpartition(".")
-    siblings = [module]
-    if package.startswith("paper_checks.papers."):
-        siblings = sorted(name for name in sys.modules if name == package or name.startswith(package + "."))
-    for name in siblings:
-        source = getattr(sys.modules[name], "__file__", None)
-        if source is None:
-            continue
-        for node in ast.parse(Path(source).read_text()).body:
-            if not _registers_claim(node):
-                yield "" if _is_text(node) else ast.dump(node)
-            elif name == module and isinstance(node, ast.FunctionDef) and node.name == claim.build.__name__:
-                yield _without_predictions(node)
+class _Reached:
+    """Code that is reached from a definition by following names, through modules of this package."""
+
+    def __init__(self) -> None:
+        self.code: set[str] = set()
+        self._followed: set[tuple[str, str]] = set()
+
+    def follow_definition(self, module: str, name: str) -> None:
+        """Add a function and all that it reaches; one that was not defined at module level brings its whole module."""
+        if any(name in _bound(node) for node in _body(module)):
+            self.follow(module, name)
+        else:
+            self._take_all(module)
+
+    def follow(self, module: str, name: str) -> None:
+        """Add what binds ``name`` in ``module`` and all that it reaches, with the statements that have effects."""
+        if (module, name) in self._followed:
+            return
+        self._followed.add((module, name))
+        for node in _body(module):
+            found = name in _bound(node)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                if found:
+                    self._follow_import(module, node, name)
+            elif found or not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
+                self._add(module, node)
+
+    def _add(self, module: str, node: ast.stmt) -> None:
+        kept = _without_predictions(node)
+        self.code.add(f"{module}: {ast.dump(kept)}")
+        for inner in ast.walk(kept):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                for name in _bound(inner):
+                    self._follow_import(module, inner, name)
+        for name in _loaded(kept) - {"Trial"}:
+            self.follow(module, name)
+
+    def _follow_import(self, module: str, node: ast.Import | ast.ImportFrom, name: str) -> None:
+        for alias in node.names:
+            if _local_name(alias) != name:
+                continue
+            source, member = _origin(module, node, alias)
+            self.code.add(f"import {source} {member}")
+            package = source.partition(".")[0]
+            if package == "theory":
+                self.code.add(_digest(_sources("theory")))
+            elif package == __name__.partition(".")[0]:
+                if member and f"{source}.{member}" not in sys.modules:
+                    self.follow(source, member)
+                else:
+                    self._take_all(f"{source}.{member}" if member else source)
+
+    def _take_all(self, module: str) -> None:
+        for node in _body(module):
+            for name in _bound(node):
+                self.follow(module, name)
 
 
-def _registers_claim(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef) and any(
-        isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute) and d.func.attr == "claim"
-        for d in node.decorator_list
+@cache
+def _body(module: str) -> list[ast.stmt]:
+    """Return the statements of a module, without its docstrings."""
+    source = getattr(sys.modules.get(module) or import_module(module), "__file__", None)
+    return [] if source is None else _Undocumented().visit(ast.parse(_text(source))).body
+
+
+class _Undocumented(ast.NodeTransformer):
+    """Drops docstrings, and other statements that are nothing but a constant."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+
+def _without_predictions(node: ast.stmt) -> ast.stmt:
+    """Return a statement without what trials predict, and without inner functions that nothing else needs."""
+    if not isinstance(node, ast.FunctionDef):
+        return node
+    function = deepcopy(node)
+    function.decorator_list = [d for d in function.decorator_list if not _registers_claim(d)]
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Trial":
+            call.keywords = [k for k in call.keywords if k.arg not in _NOT_MEASURED]
+    optional = {id(inner): inner for inner in function.body if _has_no_effect(inner)}
+    needed = {name for inner in function.body if id(inner) not in optional for name in _loaded(inner)}
+    while wanted := [key for key, inner in optional.items() if _bound(inner) & needed]:
+        for key in wanted:
+            needed |= _loaded(optional.pop(key))
+    function.body = [inner for inner in function.body if id(inner) not in optional]
+    return function
+
+
+def _registers_claim(decorator: ast.expr) -> bool:
+    return (
+        isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute) and decorator.func.attr == "claim"
     )
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _has_no_effect(node: ast.stmt) -> bool:
+    """Whether a statement only defines a function; a default that calls something might draw random numbers."""
+    if not isinstance(node, ast.FunctionDef) or node.decorator_list:
+        return False
+    defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+    return not any(isinstance(inner, ast.Call) for default in defaults for inner in ast.walk(default))
 
 
-def _without_predictions(function: ast.FunctionDef) -> str:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trial":
-            node.keywords = [k for k in node.keywords if k.arg not in _NOT_MEASURED]
-    return "".join(ast.dump(node) for node in function.body if not _is_text(node))
+def _loaded(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
-def _sources(package: str) -> Iterable[str]:
+def _bound(node: ast.stmt) -> set[str]:
+    """Names that a statement may bind."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    names = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            names.add(inner.id)
+        elif isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(inner.name)
+        elif isinstance(inner, ast.Import | ast.ImportFrom):
+            names |= {_local_name(alias) for alias in inner.names}
+    return names
+
+
+def _local_name(alias: ast.alias) -> str:
+    return alias.asname or alias.name.partition(".")[0]
+
+
+def _origin(module: str, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, str]:
+    """Return the module that an import names, and the member it takes from it ("" for the module itself)."""
+    if isinstance(node, ast.Import):
+        return alias.name, ""
+    if not node.level:
+        return node.module or "", alias.name
+    package = module.split(".") if hasattr(sys.modules[module], "__path__") else module.split(".")[:-1]
+    parents = package[: len(package) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])]), alias.name
+
+
+def _sources(package: str) -> Iterator[str]:
     for root in import_module(package).__path__:
         for path in sorted(Path(root).rglob("*.py")):
             yield f"{package}/{path.relative_to(root).as_posix()}"
-            yield path.read_text()
+            yield _text(str(path))
+
+
+@cache
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
 
 
 def _library_versions() -> Iterable[str]:

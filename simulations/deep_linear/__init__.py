@@ -31,6 +31,7 @@ from simulations.deep_linear.initial_conditions import (
     imbalanced,
     orthogonal,
 )
+from simulations.deep_linear.mean_field import WideTanh, wide_tanh
 from simulations.deep_linear.networks import Task, Weights, loss, product, stack_layers, unstack_layers
 from simulations.deep_linear.readouts import (
     conserved_quantities,
@@ -61,6 +62,7 @@ __all__ = [
     "TanhTangent",
     "Task",
     "Weights",
+    "WideTanh",
     "balanced",
     "conserved_quantities",
     "conserved_vector",
@@ -102,4 +104,5 @@ __all__ = [
     "top_hessian_eigenvalue",
     "unstack_layers",
     "vector_log_growth",
+    "wide_tanh",
 ]

@@ -1,0 +1,110 @@
+"""Braun, Domine, Fitzgerald and Saxe 2022: exact learning dynamics from prior knowledge and small weights."""
+
+import numpy as np
+
+from paper_checks.agreement import ConvergenceOrder, Identity
+from paper_checks.claim import Paper, Run, Trial
+from paper_checks.evidence import Steps
+from paper_checks.problems import literal_riccati
+from simulations import deep_linear as sim
+from theory import deep_linear
+
+PAPER = Paper(
+    key="braun2022",
+    title="Exact learning dynamics of deep linear networks with prior knowledge",
+    authors="Lukas Braun, Clementine Domine, James Fitzgerald, Andrew Saxe",
+    year=2022,
+    wing="deep_linear",
+)
+
+
+@PAPER.claim(
+    "riccati",
+    statement=r"""With $W_2^T W_2 - W_1 W_1^T = \lambda I$ the two-layer flow on white inputs has the Riccati solution with
+    $F = [[-\lambda/2, \Sigma^T], [\Sigma, \lambda/2]]$, for either sign of $\lambda$ and to late times.""",
+    source="exact solution with unequal layers",
+    agreement=Identity(rtol=1e-8),
+    controls=("imbalance dropped", "imbalance of the other sign", "exp(F r) for exp(2 F r) in the integral"),
+)
+def riccati(run: Run) -> Trial:
+    """Integrate the flow of the weight matrices from imbalanced weights of both signs."""
+    inputs, hidden, outputs = run.size("layers", quick=(4, 3, 4), standard=(16, 8, 12), full=(784, 10, 10))
+    imbalance, times = 0.8, np.array([0.3, 1.0, 3.0, 8.0])
+    rng = run.rng()
+    sigma_yx = 2.0 * rng.standard_normal((outputs, inputs)) / np.sqrt(inputs)
+    strengths = rng.uniform(0.2, 0.9, hidden)
+
+    def start(sign: int) -> list[np.ndarray]:
+        weights = sim.imbalanced(
+            run.key(f"sign {sign}"), (inputs, hidden, outputs), imbalance=sign * imbalance, strengths=strengths
+        )
+        return [np.asarray(w) for w in weights]
+
+    def measure() -> np.ndarray:
+        task = sim.Task.from_moments(sigma_yx)
+        return np.stack([sim.gradient_flow(start(sign), task, times=times, observe=sim.gram) for sign in (1, -1)])
+
+    def literal(*, rate: float = 2.0, factor: float = 1.0) -> np.ndarray:
+        return np.stack(
+            [
+                literal_riccati(*start(sign), sigma_yx, times, rate=rate, imbalance=factor * sign * imbalance)
+                for sign in (1, -1)
+            ]
+        )
+
+    def predict() -> np.ndarray:
+        return np.stack(
+            [deep_linear.two_layer_flow(*start(s), sigma_yx, times, imbalance=s * imbalance).gram for s in (1, -1)]
+        )
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "imbalance dropped": lambda: literal(factor=0.0),
+            "imbalance of the other sign": lambda: literal(factor=-1.0),
+            "exp(F r) for exp(2 F r) in the integral": lambda: literal(rate=1.0),
+        },
+        scale="largest",
+    )
+
+
+@PAPER.claim(
+    "small_init",
+    statement=r"""Fed with small unbalanced Gaussian weights of size $\sigma$, the balanced Riccati solution is off by
+    $O(\sigma^2)$ at all times.""",
+    source="small random initial weights; the rate is derived",
+    agreement=ConvergenceOrder(order=2, resolution=1e-2, accuracy=1e-9),
+    controls=("balanced with the first layer twice", "weights of half the size", "task 5 % stronger"),
+)
+def small_init(run: Run) -> Trial:
+    """Integrate the flow from the same Gaussian directions at scales that halve, and compare at every scale."""
+    inputs, hidden, outputs = run.size("layers", quick=(4, 3, 3), standard=(12, 8, 6), full=(100, 30, 10))
+    coarsest = run.size("largest sigma", quick=0.04, standard=0.02, full=0.01)
+    sigmas = coarsest * np.array([1.0, 0.5, 0.25, 0.125])
+    times = np.array([1.0, 2.0, 3.0, 4.0])
+    rng = run.rng()
+    left, right = (np.linalg.qr(rng.standard_normal((k, k)))[0] for k in (outputs, inputs))
+    sigma_yx = (left[:, :2] * [2.0, 1.2]) @ right[:, :2].T
+    directions = [rng.standard_normal((hidden, inputs)), rng.standard_normal((outputs, hidden))]
+
+    def measure() -> Steps:
+        task = sim.Task.from_moments(sigma_yx)
+        found = [sim.gradient_flow([s * d for d in directions], task, times=times, observe=sim.product) for s in sigmas]
+        return Steps(sigmas, np.stack(found))
+
+    def predict(first: float = 1.0, second: float = 1.0, task: float = 1.0) -> Steps:
+        w1, w2 = first * directions[0], second * directions[1]
+        found = [deep_linear.two_layer_flow(s * w1, s * w2, task * sigma_yx, times, imbalance=None) for s in sigmas]
+        return Steps(sigmas, np.stack([flow.product for flow in found]))
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "balanced with the first layer twice": lambda: predict(first=2.0),
+            "weights of half the size": lambda: predict(first=0.5, second=0.5),
+            "task 5 % stronger": lambda: predict(task=1.05),
+        },
+        scale="largest",
+    )

@@ -1,0 +1,6 @@
+"""Saxe, McClelland and Ganguli 2013: exact learning dynamics of deep linear networks."""
+
+from paper_checks.papers.saxe2013 import depth, initialisation, nonlinear, two_layers
+from paper_checks.papers.saxe2013.paper import PAPER
+
+__all__ = ["PAPER", "depth", "initialisation", "nonlinear", "two_layers"]

@@ -1,0 +1,54 @@
+"""Problems that several papers pose: tasks with prescribed singular values, in random bases."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+class LinearTask(NamedTuple):
+    """Input-output correlations ``u @ diag(s) @ v.T`` of a linear task with whitened inputs."""
+
+    s: Array
+    u: Array
+    v: Array
+
+    @property
+    def sigma_yx(self) -> Array:
+        """The correlation matrix, shape (outputs, inputs)."""
+        return (self.u * self.s) @ self.v.T
+
+
+def linear_task(rng: np.random.Generator, s: ArrayLike, *, n_inputs: int, n_outputs: int) -> LinearTask:
+    """Draw a task with singular values ``s`` between random orthonormal bases."""
+    strengths = np.asarray(s, dtype=float)
+    return LinearTask(strengths, frame(rng, n_outputs, strengths.size), frame(rng, n_inputs, strengths.size))
+
+
+def frame(rng: np.random.Generator, dimension: int, vectors: int) -> Array:
+    """Draw orthonormal columns, shape (dimension, vectors)."""
+    return np.linalg.qr(rng.standard_normal((dimension, vectors)))[0]
+
+
+def literal_riccati(
+    w1: Array, w2: Array, sigma_yx: Array, times: Array, *, rate: float, imbalance: float = 0.0
+) -> Array:
+    """Evaluate the two-layer Riccati solution as printed, with exp(rate F r) in its integral; right for rate = 2.
+
+    A source of wrong predictions only: it loses its digits at late times.
+    """
+    outputs, inputs = sigma_yx.shape
+    q = np.concatenate([w1.T, w2])
+    f = np.block([[-imbalance / 2 * np.eye(inputs), sigma_yx.T], [sigma_yx, imbalance / 2 * np.eye(outputs)]])
+    w, vectors = np.linalg.eigh(f)
+    rotated = vectors.T @ q
+    found = []
+    for t in times:
+        flat = np.abs(w) < 1e-12
+        integral = np.where(flat, t, np.expm1(rate * w * t) / np.where(flat, 1.0, rate * w))
+        inner = np.eye(q.shape[1]) + rotated.T @ (integral[:, None] * rotated)
+        grown = vectors @ (np.exp(w * t)[:, None] * rotated)
+        found.append(grown @ np.linalg.solve(inner, grown.T))
+    return np.stack(found)
