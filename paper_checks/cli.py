@@ -76,7 +76,7 @@ def verify_command(
     """Put claims on trial; exit 0 when all is as expected, 1 when not."""
     _select(patterns)
     _check_scale(scale)
-    if json_file is not None and not (json_file.parent.is_dir() and os.access(json_file.parent, os.W_OK)):
+    if json_file is not None and not _writable(json_file):
         _fail(f"--json must name a file in a writable folder; got {json_file}", FAILED)
     if jobs is None:
         jobs = 1 if scale == "full" else os.cpu_count() or 1
@@ -179,6 +179,10 @@ def _select(patterns: list[str] | None) -> list[Any]:
 def _check_scale(scale: str) -> None:
     if scale not in SCALES:
         _fail(f"--scale must be one of {', '.join(SCALES)}; got {scale!r}", USAGE)
+
+
+def _writable(file: Path) -> bool:
+    return file.parent.is_dir() and os.access(file.parent, os.W_OK) and not file.is_dir()
 
 
 def _fail(text: str, code: int) -> NoReturn:

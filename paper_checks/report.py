@@ -31,8 +31,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every verdict is the expected one, with every control rejected."""
-        return all(verdict.ok for verdict in self.verdicts)
+        """Whether the run came to its end, and every verdict is the expected one with every control rejected."""
+        return not self.interrupted and bool(self.verdicts) and all(verdict.ok for verdict in self.verdicts)
 
     @property
     def summary(self) -> str:

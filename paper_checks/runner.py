@@ -5,10 +5,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from operator import index
@@ -138,6 +138,7 @@ def run_claim(claim: Claim, settings: Settings) -> Outcome:
     run = Run(claim.id, settings.scale, settings.seed)
     store = settings.store()
     notes: list[str] = []
+    code = code_fingerprint()  # before anything runs, since that is the code that runs
     start = time.perf_counter()
     context = {"wing": registry().wing(claim), "versions": versions(), "device": _device()}
     try:
@@ -150,9 +151,9 @@ def run_claim(claim: Claim, settings: Settings) -> Outcome:
             _try_to_write(lambda: store.save_measurements(claim.id, measured, fingerprint, seconds), claim, notes)
         spent = time.perf_counter() - start
         verdict = tribunal.judge(claim, run, measured, measure_seconds=spent, reused=reused, **context)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         verdict = tribunal.failed(claim, run, tribunal.one_line(error), time.perf_counter() - start, **context)
-    _try_to_write(lambda: store.save_verdict(verdict, code_fingerprint()), claim, notes)
+    _try_to_write(lambda: store.save_verdict(verdict, code), claim, notes)
     return Outcome(verdict, notes)
 
 
@@ -202,35 +203,73 @@ def _outcomes(
 def _spread(
     claims: list[Claim], settings: Settings, listener: Listener, workers: int
 ) -> Generator[Outcome, None, None]:
-    """Run claims in spawned processes, at most ``workers`` at a time; a process that dies costs only its claims."""
-    waiting = list(reversed(claims))
+    """Run claims in spawned processes, at most ``workers`` at a time; a process that dies costs only its claim.
+
+    A dead process takes the whole pool with it and does not say whose claim it ran, so that the claims that were in
+    flight run again, one at a time.
+    """
+    waiting, suspects = list(reversed(claims)), list[Claim]()
+    not_ours = multiprocessing.active_children()
     pool = _pool(workers)
     running: dict[Future, Claim] = {}
+    alone = False
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                claim = waiting.pop()
-                listener.started(claim.id)
-                running[pool.submit(_work, claim.id, settings)] = claim
+        while waiting or suspects or running:
+            while (suspects or waiting) and len(running) < workers and not (alone and running):
+                alone = bool(suspects)
+                claim = (suspects or waiting).pop()
+                if not alone:
+                    listener.started(claim.id)
+                try:
+                    future = _submit(pool, claim, settings)
+                except BrokenProcessPool:
+                    pool = _pool(workers)
+                    future = _submit(pool, claim, settings)
+                running[future] = claim
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             broken = []
             for future in done:
                 claim = running.pop(future)
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
                     broken.append(claim)
+                elif error is not None:
+                    yield _lost(claim, settings, tribunal.one_line(error))
+                else:
+                    yield future.result()
             if broken:
-                for claim in [*broken, *running.values()]:
-                    run = Run(claim.id, settings.scale, settings.seed)
-                    reason = "its process died (out of memory, or killed)"
-                    yield Outcome(tribunal.failed(claim, run, reason, 0.0, wing=registry().wing(claim)), [])
+                broken += running.values()
                 running.clear()
                 pool = _pool(workers)
+                if len(broken) > 1:
+                    suspects, alone = broken, True
+                else:
+                    yield _lost(broken[0], settings, "its process died (out of memory, or killed)")
     finally:
         for child in multiprocessing.active_children():
-            child.kill()
+            if child not in not_ours:
+                child.kill()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _lost(claim: Claim, settings: Settings, reason: str) -> Outcome:
+    run = Run(claim.id, settings.scale, settings.seed)
+    return Outcome(tribunal.failed(claim, run, reason, 0.0, wing=registry().wing(claim)), [])
+
+
+def _submit(pool: ProcessPoolExecutor, claim: Claim, settings: Settings) -> Future:
+    with _interrupts_held():
+        return pool.submit(_work, claim.id, settings)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back; a process started meanwhile inherits this, and never sees one while it imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

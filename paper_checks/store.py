@@ -6,9 +6,10 @@ written by other code, for another run, or cut short is never used.
 
 import json
 import os
+import secrets
 import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,12 @@ class Store:
         StaleError
             If there is one that must not be used.
         """
-        text = (self.folder / f"{claim}.json").read_bytes()
-        try:
-            document = json.loads(text)
+        with _refusing_damage():
+            document = json.loads((self.folder / f"{claim}.json").read_bytes())
             self._check(document, claim)
             if code is not None and document["code"] != code:
                 raise StaleError("it was written by other code")
             return Verdict.from_record(document["verdict"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StaleError("it is damaged or not a result file") from error
 
     def save_measurements(self, claim: str, measured: dict[str, Any], fingerprint: str, seconds: float) -> None:
         """Write the measurements of a claim, atomically."""
@@ -83,16 +81,14 @@ class Store:
 
     def load_measurements(self, claim: str, fingerprint: str) -> dict[str, Any]:
         """Read measurements that the simulation code ``fingerprint`` wrote; raises as `load_verdict` does."""
-        try:
-            with np.load(self.folder / f"{claim}.npz", allow_pickle=False) as archive:
+        with _refusing_damage(), (self.folder / f"{claim}.npz").open("rb") as file:
+            with np.load(file, allow_pickle=False) as archive:
+                header = json.loads(str(archive["header"]))
+                self._check(header, claim)
+                if header["simulation"] != fingerprint:
+                    raise StaleError("the simulation code has changed since")
                 arrays = dict(archive)
-            header = json.loads(str(arrays.pop("header")))
-            self._check(header, claim)
-            if header["simulation"] != fingerprint:
-                raise StaleError("the simulation code has changed since")
             return {name: from_arrays(arrays, str(i)) for i, name in enumerate(header["names"])}
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise StaleError("it is damaged or not a result file") from error
 
     def _header(self, claim: str) -> dict[str, Any]:
         return {"schema": SCHEMA, "claim": claim, "scale": self.scale, "seed": self.seed}
@@ -103,15 +99,26 @@ class Store:
                 raise StaleError(f"its {key} is {document[key]!r}, not {expected!r}")
 
 
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """Call whatever goes wrong inside a damaged file: there are as many errors as ways to damage one."""
+    try:
+        yield
+    except (FileNotFoundError, StaleError):
+        raise
+    except Exception as error:
+        raise StaleError("it is damaged or not a result file") from error
+
+
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it there in one step."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

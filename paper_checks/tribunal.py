@@ -84,9 +84,11 @@ def one_line(error: BaseException) -> str:
 
 def _trial(claim: Claim, run: Run) -> Trial:
     trial = claim.build(run)
-    held = {*trial.controls, *trial.counterexamples}
-    if held != set(claim.controls):
+    held = [*trial.controls, *trial.counterexamples]
+    if sorted(held) != sorted(claim.controls):
         raise ValueError(f"the trial's controls {sorted(held)} are not the registered {sorted(claim.controls)}")
+    if MEASUREMENT in held:
+        raise ValueError(f"a control must not be called {MEASUREMENT!r}")
     return trial
 
 
