@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from paper_checks.claim import Claim
 
@@ -57,7 +58,7 @@ class _Reached:
 
     def follow_definition(self, module: str, name: str) -> None:
         """Add a function and all that it reaches; one that was not defined at module level brings its whole module."""
-        if any(name in _bound(node) for node in _body(module)):
+        if any(name in statement.binds for statement in _statements(module)):
             self.follow(module, name)
         else:
             self._take_all(module)
@@ -67,50 +68,77 @@ class _Reached:
         if (module, name) in self._followed:
             return
         self._followed.add((module, name))
-        for node in _body(module):
-            found = name in _bound(node)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                if found:
-                    self._follow_import(module, node, name)
-            elif found or not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
-                self._add(module, node)
+        for statement in _statements(module):
+            if name in statement.binds or statement.acts:
+                if statement.code:
+                    self.code.add(f"{module}: {statement.code}")
+                for imported in statement.imports:
+                    if imported.name == name or statement.code:
+                        self._follow_import(imported)
+                for loaded in statement.loads:
+                    self.follow(module, loaded)
 
-    def _add(self, module: str, node: ast.stmt) -> None:
-        kept = _without_predictions(node)
-        self.code.add(f"{module}: {ast.dump(kept)}")
-        for inner in ast.walk(kept):
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                for name in _bound(inner):
-                    self._follow_import(module, inner, name)
-        for name in _loaded(kept) - {"Trial"}:
-            self.follow(module, name)
-
-    def _follow_import(self, module: str, node: ast.Import | ast.ImportFrom, name: str) -> None:
-        for alias in node.names:
-            if _local_name(alias) != name:
-                continue
-            source, member = _origin(module, node, alias)
-            self.code.add(f"import {source} {member}")
-            package = source.partition(".")[0]
-            if package == "theory":
-                self.code.add(_digest(_sources("theory")))
-            elif package == __name__.partition(".")[0]:
-                if member and f"{source}.{member}" not in sys.modules:
-                    self.follow(source, member)
-                else:
-                    self._take_all(f"{source}.{member}" if member else source)
+    def _follow_import(self, imported: "_Import") -> None:
+        source, member = imported.source, imported.member
+        self.code.add(f"import {source} {member}")
+        package = source.partition(".")[0]
+        if package == "theory":
+            self.code.add(_digest(_sources("theory")))
+        elif package == __name__.partition(".")[0]:
+            if member and f"{source}.{member}" not in sys.modules:
+                self.follow(source, member)
+            else:
+                self._take_all(f"{source}.{member}" if member else source)
 
     def _take_all(self, module: str) -> None:
-        for node in _body(module):
-            for name in _bound(node):
+        for statement in _statements(module):
+            for name in statement.binds:
                 self.follow(module, name)
 
 
+class _Import(NamedTuple):
+    """A name, the module it is imported from, and the member it is there ("" for the module itself)."""
+
+    name: str
+    source: str
+    member: str
+
+
+class _Statement(NamedTuple):
+    """A statement of a module: what it may bind, what it refers to, and its code, which plain imports do not need.
+
+    One that ``acts`` does more than bind names, so that whoever uses the module rests on it.
+    """
+
+    binds: frozenset[str]
+    loads: frozenset[str]
+    imports: tuple[_Import, ...]
+    code: str
+    acts: bool
+
+
 @cache
-def _body(module: str) -> list[ast.stmt]:
-    """Return the statements of a module, without its docstrings."""
+def _statements(module: str) -> tuple[_Statement, ...]:
+    """Return the statements of a module, without its docstrings and without what trials predict."""
     source = getattr(sys.modules.get(module) or import_module(module), "__file__", None)
-    return [] if source is None else _Undocumented().visit(ast.parse(_text(source))).body
+    if source is None:
+        return ()
+    found = []
+    for node in _Undocumented().visit(ast.parse(_text(source))).body:
+        kept = _without_predictions(node)
+        plain_import = isinstance(node, ast.Import | ast.ImportFrom)
+        found.append(
+            _Statement(
+                binds=frozenset(_bound(kept)),
+                loads=frozenset(_loaded(kept) - {"Trial"}),
+                imports=tuple(_imports(module, kept)),
+                code="" if plain_import else ast.dump(kept),
+                acts=not isinstance(
+                    node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
+                ),
+            )
+        )
+    return tuple(found)
 
 
 class _Undocumented(ast.NodeTransformer):
@@ -175,15 +203,21 @@ def _local_name(alias: ast.alias) -> str:
     return alias.asname or alias.name.partition(".")[0]
 
 
-def _origin(module: str, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, str]:
-    """Return the module that an import names, and the member it takes from it ("" for the module itself)."""
-    if isinstance(node, ast.Import):
-        return alias.name, ""
+def _imports(module: str, statement: ast.stmt) -> Iterator[_Import]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            yield from (_Import(_local_name(alias), alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(module, node)
+            yield from (_Import(_local_name(alias), source, alias.name) for alias in node.names)
+
+
+def _absolute(module: str, node: ast.ImportFrom) -> str:
     if not node.level:
-        return node.module or "", alias.name
+        return node.module or ""
     package = module.split(".") if hasattr(sys.modules[module], "__path__") else module.split(".")[:-1]
     parents = package[: len(package) - node.level + 1]
-    return ".".join([*parents, *([node.module] if node.module else [])]), alias.name
+    return ".".join([*parents, *([node.module] if node.module else [])])
 
 
 def _sources(package: str) -> Iterator[str]:

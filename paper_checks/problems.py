@@ -1,5 +1,6 @@
 """Problems that several papers pose: tasks with prescribed singular values, in random bases."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +34,13 @@ def frame(rng: np.random.Generator, dimension: int, vectors: int) -> Array:
 
 
 def literal_riccati(
-    w1: Array, w2: Array, sigma_yx: Array, times: Array, *, rate: float, imbalance: float = 0.0
+    weights: Sequence[Array], sigma_yx: Array, times: Array, *, rate: float, imbalance: float = 0.0
 ) -> Array:
     """Evaluate the two-layer Riccati solution as printed, with exp(rate F r) in its integral; right for rate = 2.
 
     A source of wrong predictions only: it loses its digits at late times.
     """
+    w1, w2 = weights
     outputs, inputs = sigma_yx.shape
     q = np.concatenate([w1.T, w2])
     f = np.block([[-imbalance / 2 * np.eye(inputs), sigma_yx.T], [sigma_yx, imbalance / 2 * np.eye(outputs)]])

@@ -34,8 +34,8 @@ def _integrate(velocity, w0: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 @PAPER.claim(
     "end_to_end",
-    statement=r"""From balanced weights of $D$ layers in any alignment, the product obeys
-    $\tau \dot W = \sum_{j=1}^{D} (W W^T)^{(D - j)/D} (\Sigma_{yx} - W \Sigma_{xx}) (W^T W)^{(j - 1)/D}$.""",
+    statement=r"""From balanced weights of $D$ layers in any alignment, the product obeys $\tau \dot W = \sum_{j=1}^{D}
+    (W W^T)^{(D - j)/D} (\Sigma_{yx} - W \Sigma_{xx}) (W^T W)^{(j - 1)/D}$.""",
     source="end-to-end update rule",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-11),
     controls=("first term times D", "depth one more", "no preconditioning"),

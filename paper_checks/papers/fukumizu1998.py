@@ -20,8 +20,8 @@ PAPER = Paper(
 
 @PAPER.claim(
     "riccati",
-    statement=r"""From balanced weights, $W_2^T W_2 = W_1 W_1^T$, in any alignment with the task, the flow of
-    $Q = [W_1^T; W_2]$ on white inputs obeys a matrix Riccati equation, whose solution gives $W_2 W_1$, $W_1^T W_1$ and
+    statement=r"""From balanced weights, $W_2^T W_2 = W_1 W_1^T$, in any alignment with the task, the flow of $Q =
+    [W_1^T; W_2]$ on white inputs obeys a matrix Riccati equation, whose solution gives $W_2 W_1$, $W_1^T W_1$ and
     $W_2 W_2^T$ in closed form.""",
     source="exact solution of the two-layer flow (reviewed by Braun et al. 2022)",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
@@ -36,8 +36,9 @@ def riccati(run: Run) -> Trial:
     sigma_yx = rng.standard_normal((outputs, inputs)) / np.sqrt(inputs)
     strengths = rng.uniform(0.3, 0.9, min(inputs, hidden, outputs))
 
-    def start() -> sim.Weights:
-        return sim.balanced(run.key(), (inputs, hidden, outputs), strengths=strengths)
+    def start() -> tuple[np.ndarray, np.ndarray]:
+        w1, w2 = sim.balanced(run.key(), (inputs, hidden, outputs), strengths=strengths)
+        return np.asarray(w1), np.asarray(w2)
 
     def measure() -> Steps:
         task = sim.Task.from_moments(sigma_yx)
@@ -45,13 +46,14 @@ def riccati(run: Run) -> Trial:
         return Steps(rates, grams)
 
     def predict(scale: float = 1.0) -> np.ndarray:
-        return deep_linear.two_layer_flow(*map(np.asarray, start()), scale * sigma_yx, times).gram
+        w1, w2 = start()
+        return deep_linear.two_layer_flow(w1, w2, scale * sigma_yx, times).gram
 
     def decoupled() -> np.ndarray:
         """Let every mode follow its own sigmoid, as if the weights were aligned with the task."""
         gram = predict()
         u, s, vt = np.linalg.svd(sigma_yx, full_matrices=False)
-        first, second = map(np.asarray, start())
+        first, second = start()
         strength = np.abs(np.diag(u.T @ second @ first @ vt.T))
         modes = deep_linear.mode_strength(times[:, None], s=s, u0=strength)
         gram[:, inputs:, :inputs] = (u * modes[:, None, :]) @ vt
@@ -62,9 +64,7 @@ def riccati(run: Run) -> Trial:
         predict=predict,
         measure=measure,
         controls={
-            "exp(F r) for exp(2 F r) in the integral": lambda: literal_riccati(
-                *map(np.asarray, start()), sigma_yx, times, rate=1.0
-            ),
+            "exp(F r) for exp(2 F r) in the integral": lambda: literal_riccati(start(), sigma_yx, times, rate=1.0),
             "decoupled modes": decoupled,
             "twice the task": lambda: predict(scale=2.0),
         },

@@ -88,14 +88,14 @@ def deep_ode(run: Run) -> Trial:
 
 @PAPER.claim(
     "deep_time",
-    statement=r"""The time from $u_0$ to $u$ at depth $D$ is $\frac{\tau}{D} \int_{u_0}^{u} v^{-(2 - 2/D)} (s - v)^{-1} dv$, in
-    closed form by a hypergeometric function.""",
+    statement=r"""The time from $u_0$ to $u$ at depth $D$ is $\frac{\tau}{D} \int_{u_0}^{u} v^{-(2 - 2/D)} (s - v)^{-1}
+    dv$, in closed form by a hypergeometric function.""",
     source="deep networks, learning time of a mode",
     agreement=Identity(rtol=INTEGRATED),
     controls=("exponent 2", "depth off by one", "factor 1/D dropped"),
 )
 def deep_time(run: Run) -> Trial:
-    """Times at which the integrated flow of the weight matrices crosses two levels of each mode."""
+    """Find when the integrated flow of the weight matrices crosses two levels of each mode."""
     depths = run.size("depths", quick=(1, 3, 5), standard=(1, 3, 5, 10), full=(1, 3, 5, 10, 30))
     task = linear_task(run.rng(), [1.7, 0.9], n_inputs=3, n_outputs=2)
     u0, tau = np.array([0.1, 0.2]), 1.3
@@ -138,9 +138,8 @@ def deep_time(run: Run) -> Trial:
 
 @PAPER.claim(
     "infinite_depth",
-    statement=r"""At a fixed initial mode strength, depth times learning time has the limit
-    $\tau \{ \frac{1}{s^2} \ln \frac{u (s - u_0)}{u_0 (s - u)} + \frac{1}{s u_0} - \frac{1}{s u} \}$, approached as
-    $1/D$.""",
+    statement=r"""At a fixed initial mode strength, depth times learning time has the limit $\tau \{ \frac{1}{s^2} \ln
+    \frac{u (s - u_0)}{u_0 (s - u)} + \frac{1}{s u_0} - \frac{1}{s u} \}$, approached as $1/D$.""",
     source="deep networks, limit of infinite depth",
     agreement=ConvergenceOrder(order=1, resolution=1e-3, accuracy=1e-10),
     controls=("without 1/(s u0) - 1/(s u)", "logarithm divided by s", "u0 and u exchanged in the last terms"),
@@ -171,7 +170,7 @@ def infinite_depth(run: Run) -> Trial:
 
 
 def _crossings(depth: int, s: float, u0: float, levels: np.ndarray) -> np.ndarray:
-    """Times at which the product of ``depth`` equal scalar layers, trained towards s, crosses the levels."""
+    """Find when the product of ``depth`` equal scalar layers, trained towards s, crosses the levels."""
     start = (jnp.full((int(depth), 1, 1), u0 ** (1 / depth)),)
     crossings = sim.crossing_times(
         start,
@@ -185,9 +184,9 @@ def _crossings(depth: int, s: float, u0: float, levels: np.ndarray) -> np.ndarra
 
 @PAPER.claim(
     "depth_independent_steps",
-    statement=r"""With the learning rate $\eta = c / (D s^{2 - 2/D})$ the number of steps from $u_0$ to $u$ times $c$ tends to a
-    finite limit as $D \to \infty$ and $c \to 0$: depth costs no steps. It does when each layer, not the product, starts
-    at a fixed strength below one.""",
+    statement=r"""With the learning rate $\eta = c / (D s^{2 - 2/D})$ the number of steps from $u_0$ to $u$ times $c$
+    tends to a finite limit as $D \to \infty$ and $c \to 0$: depth costs no steps. It does when each layer, not the
+    product, starts at a fixed strength below one.""",
     source="deep networks, learning speed at the best learning rate",
     agreement=ConvergenceOrder(order=1, resolution=2e-2, accuracy=1e-5),
     controls=("without 1/u0 - 1/u", "s^2 not cancelled", "layers of fixed strength 0.97"),
@@ -199,7 +198,7 @@ def depth_independent_steps(run: Run) -> Trial:
     s, u = 1.5, 1.425
     u0 = float(run.rng().uniform(0.7, 0.9))
 
-    def steps(initial: Sequence[float]) -> Steps:
+    def steps(initial: np.ndarray) -> Steps:
         found = []
         for depth, first in zip(depths, initial, strict=True):
             c = 0.16 / depth
@@ -218,7 +217,7 @@ def depth_independent_steps(run: Run) -> Trial:
 
     return Trial(
         predict=predict,
-        measure=lambda: steps([u0] * 4),
+        measure=lambda: steps(np.full(4, u0)),
         controls={
             "without 1/u0 - 1/u": lambda: predict() - s / u0 + s / u,
             "s^2 not cancelled": lambda: predict() * s**2,
@@ -229,8 +228,9 @@ def depth_independent_steps(run: Run) -> Trial:
 
 @PAPER.claim(
     "hessian",
-    statement=r"""Where $D$ scalar layers are all equal to $a$, the Hessian of $\frac12 (s - \prod_l a_l)^2$ has the eigenvalues
-    $g - h$ ($D - 1$ times) and $g + (D - 1) h$, with $g = a^{2D - 2}$ and $h = 2 a^{2D - 2} - s a^{D - 2}$.""",
+    statement=r"""Where $D$ scalar layers are all equal to $a$, the Hessian of $\frac12 (s - \prod_l a_l)^2$ has the
+    eigenvalues $g - h$ ($D - 1$ times) and $g + (D - 1) h$, with $g = a^{2D - 2}$ and $h = 2 a^{2D - 2} - s a^{D -
+    2}$.""",
     source="deep networks, curvature along a balanced mode",
     agreement=Identity(rtol=1e-11),
     controls=("h without the factor 2", "D for D - 1", "sign of s"),
@@ -324,14 +324,14 @@ def matrix_hessian(run: Run) -> Trial:
 
 @PAPER.claim(
     "critical_lr",
-    statement=r"""Gradient descent is linearly stable at the minimum exactly when $\eta < 2 / (D s^{2 - 2/D})$: the largest
-    useful learning rate falls as $1/D$.""",
+    statement=r"""Gradient descent is linearly stable at the minimum exactly when $\eta < 2 / (D s^{2 - 2/D})$: the
+    largest useful learning rate falls as $1/D$.""",
     source="deep networks, optimal learning rate",
     agreement=Equivalence(margin=5e-3, resolution=2e-2),
     controls=("without D", "D - 1 for D", "1 / lambda for 2 / lambda"),
 )
 def critical_lr(run: Run) -> Trial:
-    """Bisect for the learning rate at which a small displacement from a minimum of the network neither grows nor shrinks."""
+    """Bisect for the learning rate at which a small displacement from a minimum begins to grow."""
     depths = run.size("depths", quick=(2, 3, 5), standard=(2, 3, 5, 10), full=(2, 3, 5, 10, 30))
     n_steps = run.size("steps", quick=4000, standard=20_000, full=20_000)
     task = linear_task(run.rng(), [1.8, 0.9], n_inputs=3, n_outputs=2)
@@ -371,8 +371,9 @@ def critical_lr(run: Run) -> Trial:
 
 @PAPER.claim(
     "greedy_pretraining",
-    statement=r"""Greedy pretraining of a layer as a linear autoencoder moves every mode by $\tau \dot u = 2 \lambda u (1 - u)$
-    to $u = 1$, for any positive input eigenvalue; a pretrained network of any depth starts at mode strength 1.""",
+    statement=r"""Greedy pretraining of a layer as a linear autoencoder moves every mode by $\tau \dot u = 2 \lambda u
+    (1 - u)$ to $u = 1$, for any positive input eigenvalue; a pretrained network of any depth starts at mode
+    strength 1.""",
     source="unsupervised pretraining of deep linear networks",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
     controls=("rate lambda for 2 lambda", "fixed point lambda", "eigenvalues taken as one"),
@@ -422,21 +423,19 @@ def greedy_pretraining(run: Run) -> Trial:
 
 @PAPER.claim(
     "depth_independent_orthogonal",
-    statement=r"""At the best learning rate the number of steps to train grows far more slowly than the square root of depth from
-    orthogonal initial weights; from Gaussian ones of variance $1/n$ it does not.""",
+    statement=r"""At the best learning rate the number of steps to train grows far more slowly than the square root of
+    depth from orthogonal initial weights; from Gaussian ones of variance $1/n$ it does not.""",
     source="training time from orthogonal and from Gaussian initial weights",
     agreement=Ordering(side="below"),
     controls=("Gaussian initial weights", "required to be negative"),
 )
 def depth_independent_orthogonal(run: Run) -> Trial:
     """Compare the training steps of shallow and deep networks, each at its best learning rate."""
-    shallow, deep = run.size("depths", quick=(4, 16), standard=(4, 32), full=(4, 128))
+    shallow, deep = run.size("depths", quick=(4, 12), standard=(4, 24), full=(4, 128))
     width = run.size("width", quick=8, standard=12, full=12)
     replicates = run.size("replicates", quick=384, standard=512, full=2048)
     sigma_yx = linear_task(run.rng(), [1.5, 1.0, 0.7], n_inputs=width, n_outputs=3).sigma_yx
-    constants = run.size(
-        "learning rates times depth", quick=(0.2, 0.3, 0.45, 0.65, 0.9, 1.2), standard=RATES, full=RATES
-    )
+    constants = run.size("learning rates times depth", quick=(0.2, 0.35, 0.6, 0.9, 1.2), standard=RATES, full=RATES)
 
     def log_steps(key: jax.Array, initialise: Callable[..., sim.Weights], depth: int) -> jax.Array:
         start = sim.stack_layers(initialise(key, (width,) * depth + (3,)))
@@ -445,7 +444,7 @@ def depth_independent_orthogonal(run: Run) -> Trial:
         fewest = sim.fewest_steps(start, task, learning_rates=rates, fraction=0.05, max_steps=10_000)
         return jnp.log(fewest.steps)
 
-    def growth(initialise: Callable[..., sim.Weights], replicates: int) -> Samples:
+    def growth(initialise: Callable[..., sim.Weights]) -> Samples:
         fast, slow = (
             over_replicates(log_steps, run.keys(replicates, f"depth {depth}"), initialise, depth, chunk_size=16)
             for depth in (shallow, deep)
@@ -454,17 +453,17 @@ def depth_independent_orthogonal(run: Run) -> Trial:
 
     return Trial(
         predict=lambda: np.array([0.5]),
-        measure=lambda: growth(sim.orthogonal, replicates),
+        measure=lambda: growth(sim.orthogonal),
         controls={"required to be negative": lambda: np.array([0.0])},
-        counterexamples={"Gaussian initial weights": lambda: growth(sim.fan_in_gaussian, replicates // 2)},
+        counterexamples={"Gaussian initial weights": lambda: growth(sim.fan_in_gaussian)},
         scale=1.0,
     )
 
 
 @PAPER.claim(
     "sequential_modes",
-    statement=r"""From small random weights of size $\sigma$ the half-rise time of mode $k$ grows by $\tau / s_k$ for every factor
-    $e$ by which $\sigma$ shrinks, so that strong modes are learned first.""",
+    statement=r"""From small random weights of size $\sigma$ the half-rise time of mode $k$ grows by $\tau / s_k$ for
+    every factor $e$ by which $\sigma$ shrinks, so that strong modes are learned first.""",
     source="small random initial weights, order of learning",
     agreement=Equivalence(margin=5e-3, resolution=2e-2),
     controls=("tau / (2 s)", "tau / s^2", "the same for all modes"),

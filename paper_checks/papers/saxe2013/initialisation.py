@@ -52,8 +52,8 @@ def orthogonal_isometry(run: Run) -> Trial:
 
 @PAPER.claim(
     "gaussian_norm",
-    statement=r"""For independent $W_l$ with $N(0, 1/n)$ entries and a unit vector $v$: $E |W_D \cdots W_1 v|^2 = 1$,
-    $E |\cdot|^4 = (1 + 2/n)^D$ and $E \ln |\cdot|^2 = D [\psi(n/2) + \ln(2/n)]$, at every width.""",
+    statement=r"""For independent $W_l$ with $N(0, 1/n)$ entries and a unit vector $v$: $E |W_D \cdots W_1 v|^2 = 1$, $E
+    |\cdot|^4 = (1 + 2/n)^D$ and $E \ln |\cdot|^2 = D [\psi(n/2) + \ln(2/n)]$, at every width.""",
     source="random Gaussian initial weights, norms of propagated vectors",
     agreement=MonteCarlo(resolution=0.2),
     controls=("infinite width", "1/n for 2/n", "digamma of n"),
@@ -89,9 +89,9 @@ def gaussian_norm(run: Run) -> Trial:
 
 @PAPER.claim(
     "gaussian_spectrum",
-    statement=r"""The squared singular values of a product of $D$ Gaussian $n \times n$ matrices have mean 1 and, at every $n$, the
-    second moment $y_D$ of the recursion $x \leftarrow x + 2 y / n^2$, $y \leftarrow x + (1 + 1/n) y$ from
-    $x = y = 1$.""",
+    statement=r"""The squared singular values of a product of $D$ Gaussian $n \times n$ matrices have mean 1 and, at
+    every $n$, the second moment $y_D$ of the recursion $x \leftarrow x + 2 y / n^2$, $y \leftarrow x + (1 + 1/n) y$
+    from $x = y = 1$.""",
     source="random Gaussian initial weights, spectrum of the product",
     agreement=MonteCarlo(resolution=0.1),
     controls=("infinite width", "Marchenko-Pastur", "1/n dropped from the recursion"),
@@ -159,8 +159,8 @@ def gaussian_spectrum_limit(run: Run) -> Trial:
 
 @PAPER.claim(
     "gaussian_spectrum_edge",
-    statement=r"""The largest squared singular value tends to $(D + 1)^{D + 1} / D^D$ as $n \to \infty$, with corrections of
-    order $n^{-2/3}$.""",
+    statement=r"""The largest squared singular value tends to $(D + 1)^{D + 1} / D^D$ as $n \to \infty$, with
+    corrections of order $n^{-2/3}$.""",
     source="random Gaussian initial weights, edge of the spectrum",
     agreement=FiniteSize(exponent=2 / 3, second=4 / 3, of="limit", resolution=0.1),
     controls=("Marchenko-Pastur edge", "one factor more", "second moment for the edge"),

@@ -47,8 +47,9 @@ def _average(f, q: float) -> float:
 
 @PAPER.claim(
     "edge_of_chaos",
-    statement=r"""In a tanh network $h_{l+1} = g W_l \tanh h_l$ of orthogonal weights, $q_{l+1} = g^2 E \tanh^2(\sqrt{q_l} z)$ and the
-    mean squared singular value of $dh_D / dh_0$ is $\prod_l g^2 E\,\mathrm{sech}^4(\sqrt{q_l} z)$, up to $O(1/n)$.""",
+    statement=r"""In a tanh network $h_{l+1} = g W_l \tanh h_l$ of orthogonal weights, $q_{l+1} = g^2 E
+    \tanh^2(\sqrt{q_l} z)$ and the mean squared singular value of $dh_D / dh_0$ is $\prod_l g^2
+    E\,\mathrm{sech}^4(\sqrt{q_l} z)$, up to $O(1/n)$.""",
     source="nonlinear networks, dynamic criticality",
     agreement=Equivalence(margin=0.05, resolution=0.2),
     controls=("sech^2 for sech^4", "linear network", "depth one less"),
@@ -79,8 +80,8 @@ def edge_of_chaos(run: Run) -> Trial:
 
 @PAPER.claim(
     "edge_of_chaos_wide",
-    statement=r"""The same holds for Gaussian weights, sharply at widths where $O(1/n)$ is below the noise: lengths and gradient
-    norms average to the mean-field values.""",
+    statement=r"""The same holds for Gaussian weights, sharply at widths where $O(1/n)$ is below the noise: lengths and
+    gradient norms average to the mean-field values.""",
     source="nonlinear networks, dynamic criticality",
     agreement=MonteCarlo(resolution=0.02),
     controls=("sech^2 for sech^4", "depth one less"),
@@ -110,9 +111,9 @@ def edge_of_chaos_wide(run: Run) -> Trial:
 
 @PAPER.claim(
     "edge_expansion",
-    statement=r"""Just above the critical gain, with $\epsilon = g - 1$, the length settles at
-    $q^* = \epsilon + \frac43 \epsilon^2 + O(\epsilon^3)$, where the mean squared slope is
-    $1 + \frac43 \epsilon^2 + O(\epsilon^3)$: gradients are preserved to first order. (Derived.)""",
+    statement=r"""Just above the critical gain, with $\epsilon = g - 1$, the length settles at $q^* = \epsilon + \frac43
+    \epsilon^2 + O(\epsilon^3)$, where the mean squared slope is $1 + \frac43 \epsilon^2 + O(\epsilon^3)$: gradients
+    are preserved to first order. (Derived.)""",
     source="derived from the tanh network of the section on nonlinear networks",
     agreement=ConvergenceOrder(order=3, resolution=1e-2, accuracy=1e-12),
     controls=("q* = 2 (g - 1)", "4/3 taken as 2/3 in the slope", "q* to leading order"),
@@ -145,8 +146,8 @@ def edge_expansion(run: Run) -> Trial:
 
 @PAPER.claim(
     "edge_decay",
-    statement=r"""At the critical gain $g = 1$ the length decays as $q_l \sim 1 / (2 l)$; below it, it vanishes and the mean squared
-    slope tends to $g^2$. (Derived.)""",
+    statement=r"""At the critical gain $g = 1$ the length decays as $q_l \sim 1 / (2 l)$; below it, it vanishes and the
+    mean squared slope tends to $g^2$. (Derived.)""",
     source="derived from the tanh network of the section on nonlinear networks",
     agreement=Equivalence(margin=0.02, resolution=0.1),
     controls=("1 / l", "slope g"),

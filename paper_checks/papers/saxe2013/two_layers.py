@@ -1,6 +1,7 @@
 """Two weight matrices: time courses of modes, conserved quantities, unequal layers."""
 
 from functools import partial
+from itertools import pairwise
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,8 +30,8 @@ def _task(run: Run) -> tuple[LinearTask, int]:
 
 @PAPER.claim(
     "sigmoid",
-    statement=r"""In a two-layer network with whitened inputs and balanced, task-aligned initial weights, a mode of strength
-    $s$ follows $u(t) = s u_0 / (u_0 + (s - u_0) e^{-2 s t / \tau})$.""",
+    statement=r"""In a two-layer network with whitened inputs and balanced, task-aligned initial weights, a mode of
+    strength $s$ follows $u(t) = s u_0 / (u_0 + (s - u_0) e^{-2 s t / \tau})$.""",
     source="two-layer networks, time course of a mode",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
     controls=("rate s for 2s", "layer strength for mode strength", "fixed point twice as high"),
@@ -74,7 +75,7 @@ def sigmoid(run: Run) -> Trial:
     controls=("ln(s / eps) for ln((s - eps) / eps)", "half the time", "u0 above u exchanged"),
 )
 def mode_time(run: Run) -> Trial:
-    """Times at which the integrated flow of the weight matrices crosses three levels of each mode."""
+    """Find when the integrated flow of the weight matrices crosses three levels of each mode."""
     task, hidden = _task(run)
     epsilon, tau = 0.1, 1.7
     u0 = np.full(3, epsilon)
@@ -116,8 +117,8 @@ def mode_time(run: Run) -> Trial:
 
 @PAPER.claim(
     "correlated_inputs",
-    statement=r"""When the input correlations share the task's right singular vectors, with eigenvalues $\lambda$, a mode of
-    a network of $D$ matrices obeys $\tau \dot u = D u^{2 - 2/D} (s - \lambda u)$ and ends at $s / \lambda$.""",
+    statement=r"""When the input correlations share the task's right singular vectors, with eigenvalues $\lambda$, a
+    mode of a network of $D$ matrices obeys $\tau \dot u = D u^{2 - 2/D} (s - \lambda u)$ and ends at $s / \lambda$.""",
     source="correlated inputs, modes that share the input's eigenvectors",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
     controls=("inputs taken as white", "time not rescaled", "s scaled by lambda"),
@@ -183,21 +184,20 @@ def correlated_inputs(run: Run) -> Trial:
 
 @PAPER.claim(
     "conservation",
-    statement=r"""The flow conserves $W_{l+1}^T W_{l+1} - W_l W_l^T$ for any initial weights, any input correlations and any
-    depth; gradient descent lets it drift by $O(\eta)$.""",
+    statement=r"""The flow conserves $W_{l+1}^T W_{l+1} - W_l W_l^T$ for any initial weights, any input correlations and
+    any depth; gradient descent lets it drift by $O(\eta)$.""",
     source="conserved quantities of the two-layer flow, and their deep form",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
     controls=("sum for difference", "opposite sign", "second layer doubled"),
 )
 def conservation(run: Run) -> Trial:
-    """Gradient descent from Gaussian weights on correlated inputs; what the initial weights had must be there at the end."""
+    """Gradient descent from Gaussian weights on correlated inputs: what they started with must be there at the end."""
     rng = run.rng()
     inputs, hidden, outputs = run.size("layers", quick=(5, 4, 3), standard=(32, 16, 8), full=(784, 200, 10))
     rates = _rates(run)
     shapes = {2: (inputs, hidden, outputs), 3: (inputs, hidden, hidden, outputs)}
     weights = {
-        depth: [0.8 * rng.standard_normal((b, a)) / np.sqrt(a) for a, b in zip(w[:-1], w[1:], strict=True)]
-        for depth, w in shapes.items()
+        depth: [0.8 * rng.standard_normal((b, a)) / np.sqrt(a) for a, b in pairwise(w)] for depth, w in shapes.items()
     }
     basis = frame(rng, inputs, inputs)
     sigma_xx = (basis * rng.uniform(0.3, 1.5, inputs)) @ basis.T
@@ -216,7 +216,7 @@ def conservation(run: Run) -> Trial:
             *(
                 above * upper.T @ upper + sign * lower @ lower.T
                 for layers in weights.values()
-                for lower, upper in zip(layers[:-1], layers[1:], strict=True)
+                for lower, upper in pairwise(layers)
             )
         )
 
@@ -251,8 +251,8 @@ def _hyperbola(t: np.ndarray, s: np.ndarray, a0: np.ndarray, b0: np.ndarray, rat
 
 @PAPER.claim(
     "unbalanced",
-    statement=r"""A two-layer mode whose layers start at $a_0 \ne b_0$ moves along the hyperbola $a^2 - b^2 = c_0$ with the
-    rate $k = \sqrt{c_0^2 + 4 s^2}$ of the Riccati solution for $(a + b)^2$, whatever the sign of $c_0$.""",
+    statement=r"""A two-layer mode whose layers start at $a_0 \ne b_0$ moves along the hyperbola $a^2 - b^2 = c_0$ with
+    the rate $k = \sqrt{c_0^2 + 4 s^2}$ of the Riccati solution for $(a + b)^2$, whatever the sign of $c_0$.""",
     source="appendix on hyperbolic trajectories",
     agreement=ConvergenceOrder(order=1, resolution=1e-4, accuracy=1e-13),
     controls=("k with s^2 for 4 s^2", "balanced rate 2 s", "layers exchanged", "taken as balanced"),
@@ -264,7 +264,7 @@ def unbalanced(run: Run) -> Trial:
     times, rates = np.array([0.24, 0.48, 0.96])[:, None], _rates(run)
 
     def measure() -> Steps:
-        start = sim.decoupled(run.key(), [a0, b0], u=task.u, v=task.v, hidden=(hidden,))
+        start = sim.decoupled(run.key(), np.stack([a0, b0]), u=task.u, v=task.v, hidden=(hidden,))
         found = sim.descend_at_times(
             start,
             sim.Task.from_moments(task.sigma_yx),
@@ -294,21 +294,21 @@ def unbalanced(run: Run) -> Trial:
 
 @PAPER.claim(
     "hyperbolic_time",
-    statement=r"""From $u_0$ to $u$ an unbalanced mode takes $\tau \int_{u_0}^{u} \frac{dv}{(s - v) \sqrt{c_0^2 + 4 v^2}}$, in closed
-    form with the angle $u = \frac{c_0}{2} \sinh \theta$.""",
+    statement=r"""From $u_0$ to $u$ an unbalanced mode takes $\tau \int_{u_0}^{u} \frac{dv}{(s - v) \sqrt{c_0^2 + 4
+    v^2}}$, in closed form with the angle $u = \frac{c_0}{2} \sinh \theta$.""",
     source="appendix on hyperbolic trajectories",
     agreement=Identity(rtol=INTEGRATED),
     controls=("balanced time", "v^2 for 4 v^2", "c0 doubled"),
 )
 def hyperbolic_time(run: Run) -> Trial:
-    """Times at which the integrated flow from layers of unequal strength crosses two levels of each mode."""
+    """Find when the integrated flow from layers of unequal strength crosses two levels of each mode."""
     task, hidden = _task(run)
     a0, b0, tau = np.array([1.2, 0.3, 0.6]), np.array([0.2, 0.8, 0.5]), 0.8
     u0, invariant = a0 * b0, a0**2 - b0**2
     levels = np.stack([0.6 * task.s, 0.95 * task.s])
 
     def measure() -> np.ndarray:
-        start = sim.decoupled(run.key(), [a0, b0], u=task.u, v=task.v, hidden=(hidden,))
+        start = sim.decoupled(run.key(), np.stack([a0, b0]), u=task.u, v=task.v, hidden=(hidden,))
         crossings = sim.crossing_times(
             start,
             sim.Task.from_moments(task.sigma_yx),
