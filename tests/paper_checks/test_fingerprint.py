@@ -86,12 +86,12 @@ def fingerprint_of(tmp_path, monkeypatch):
         return module
 
     def build(source=SOURCE, shared=SHARED_SOURCE, claim="toy.one"):
-        fingerprint._body.cache_clear()
+        fingerprint._statements.cache_clear()
         load(SHARED, shared)
         return measurement_fingerprint(load(PAPER, source).PAPER.claims[claim])
 
     yield build
-    fingerprint._body.cache_clear()
+    fingerprint._statements.cache_clear()
 
 
 def edited(source, old, new):
