@@ -3,10 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup verify test figures lint bench clean force
+.PHONY: help setup verify test figures lint bench readme clean force
 
 help:
-	@echo "make verify | test | figures | lint | bench | setup | clean    (ARGS='...' is passed on)"
+	@echo "make verify | test | figures | lint | bench | readme | setup | clean    (ARGS='...' is passed on)"
 
 setup: .venv/.installed
 
@@ -37,6 +37,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
+
+readme: setup
+	$(BIN)/python docs/readme.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -18,7 +18,7 @@ from theory import deep_linear
 
 @PAPER.claim(
     "orthogonal_isometry",
-    statement=r"""A product of $D$ square orthogonal matrices, each times $g$, has all singular values equal to $g^D$.""",
+    statement=r"""Orthogonal factors, each times $g$, have a product with all singular values equal to $g^D$.""",
     source="random orthogonal initial weights",
     agreement=Identity(rtol=1e-11),
     controls=("one gain for all layers", "gain squared", "Gaussian factors"),
