@@ -75,7 +75,11 @@ class Contrasts:
         self.mean = samples.mean(axis=1)  # (K, m)
         centred = samples - self.mean[:, None]
         self.covariance = np.einsum("irm,jrm->mij", centred, centred) / (self.replicates - 1)
-        self.coskewness = np.einsum("irm,jrm,krm->mijk", centred, centred, centred, optimize=True) / self.replicates
+        self.coskewness = np.empty((self.m, *(self.n_sizes,) * 3))
+        for i in range(self.n_sizes):  # a pair at a time: all at once would hold K times the samples
+            for j in range(i + 1):
+                third = np.einsum("rm,krm->mk", centred[i] * centred[j], centred) / self.replicates
+                self.coskewness[:, i, j] = self.coskewness[:, j, i] = third
 
     def variance(self) -> Array:
         """Variance of each size's mean, shape (K, m)."""
