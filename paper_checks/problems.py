@@ -1,9 +1,11 @@
 """Problems that several papers pose: tasks with prescribed singular values, in random bases."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -31,6 +33,11 @@ def linear_task(rng: np.random.Generator, s: ArrayLike, *, n_inputs: int, n_outp
 def frame(rng: np.random.Generator, dimension: int, vectors: int) -> Array:
     """Draw orthonormal columns, shape (dimension, vectors)."""
     return np.linalg.qr(rng.standard_normal((dimension, vectors)))[0]
+
+
+def readout(function: Callable[..., Any], **arrays: ArrayLike) -> Callable[..., Any]:
+    """Bind arrays to a readout of the weights so that a compiled simulation traces them: new arrays, same program."""
+    return Partial(function, **{name: jnp.asarray(array) for name, array in arrays.items()})
 
 
 def literal_riccati(

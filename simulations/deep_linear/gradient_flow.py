@@ -76,7 +76,7 @@ def gradient_flow(
     ValueError
         If the network does not fit the task, or a number is out of its range.
     RuntimeError
-        If ``max_steps`` did not suffice (an `equinox.EquinoxRuntimeError`).
+        If ``max_steps`` did not suffice; under a transformation such as `jax.vmap` results are NaN instead.
 
     Examples
     --------
@@ -95,7 +95,9 @@ def gradient_flow(
     tolerances = _tolerances(rtol, atol)
     tau = validation.positive("tau", tau, ndim=0)
     max_steps = validation.integer("max_steps", max_steps, minimum=1)
-    return _flow(start, task, moments / tau, observe or _all_weights, tolerances, max_steps)
+    observations, finished = _flow(start, task, moments / tau, observe or _all_weights, tolerances, max_steps)
+    _require_finished(finished, max_steps)
+    return observations
 
 
 def crossing_times(
@@ -139,7 +141,7 @@ def crossing_times(
         If the network does not fit the task, a number is out of its range, or ``observe`` does not return one
         number for each level.
     RuntimeError
-        If ``max_steps`` did not suffice (an `equinox.EquinoxRuntimeError`).
+        If ``max_steps`` did not suffice; under a transformation such as `jax.vmap` results are NaN instead.
     """
     start = check_weights(weights, task)
     targets = validation.finite("levels", levels, ndim=1)
@@ -149,14 +151,15 @@ def crossing_times(
     horizon = validation.positive("max_time", max_time, ndim=0)
     tau = validation.positive("tau", tau, ndim=0)
     max_steps = validation.integer("max_steps", max_steps, minimum=1)
-    crossings = _cross(start, task, observe, targets, horizon / tau, _tolerances(rtol, atol), max_steps)
+    crossings, finished = _cross(start, task, observe, targets, horizon / tau, _tolerances(rtol, atol), max_steps)
+    _require_finished(finished, max_steps)
     return Crossings(times=tau * crossings.times, reached=crossings.reached)
 
 
 @eqx.filter_jit
 def _flow(
     start: Weights, task: Task, times: Array, observe: Observe, tolerances: tuple[Array, Array], max_steps: int
-) -> Any:
+) -> tuple[Any, Array]:
     y0, unravel = ravel_pytree(start)
     controller = diffrax.ClipStepSizeController(_controller(tolerances), step_ts=times)
     solution = diffrax.diffeqsolve(
@@ -170,8 +173,10 @@ def _flow(
         stepsize_controller=controller,
         adjoint=diffrax.ForwardMode(),
         max_steps=max_steps,
+        throw=False,
     )
-    return solution.ys
+    finished = diffrax.is_okay(solution.result)
+    return jax.tree.map(lambda y: jnp.where(finished, y, jnp.nan), solution.ys), finished
 
 
 @eqx.filter_jit
@@ -183,11 +188,11 @@ def _cross(
     horizon: Array,
     tolerances: tuple[Array, Array],
     max_steps: int,
-) -> Crossings:
+) -> tuple[Crossings, Array]:
     y0, unravel = ravel_pytree(start)
     velocity = _velocity(task, unravel)
 
-    def first_time(index: Array) -> Crossings:
+    def first_time(index: Array) -> tuple[Crossings, Array]:
         def height(y: Array) -> Array:
             return observe(unravel(y))[index] - levels[index]
 
@@ -195,7 +200,7 @@ def _cross(
 
         # One solver graph serves both legs: out along t until the level is passed, then back to it along the share
         # of the height that is still to be undone.
-        def leg(state: tuple[Array, Array], landing: Array) -> tuple[tuple[Array, Array], Array]:
+        def leg(state: tuple[Array, Array], landing: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             past = height(state[1])
             reached = past * initial <= 0
 
@@ -221,16 +226,24 @@ def _cross(
                 adjoint=diffrax.ForwardMode(),
                 event=diffrax.Event(passed),
                 max_steps=max_steps,
+                throw=False,
             )
             assert solution.ys is not None
             time, y = solution.ys
-            return (time[-1], y[-1]), reached
+            return (time[-1], y[-1]), (reached, diffrax.is_okay(solution.result))
 
-        (time, _), reached = jax.lax.scan(leg, (jnp.zeros(()), y0), jnp.array([False, True]))
+        (time, _), (reached, finished) = jax.lax.scan(leg, (jnp.zeros(()), y0), jnp.array([False, True]))
         time = jnp.where(initial == 0, 0.0, jnp.where(reached[-1], time, jnp.inf))
-        return Crossings(times=time, reached=reached[-1])
+        time = jnp.where(finished.all(), time, jnp.nan)
+        return Crossings(times=time, reached=reached[-1]), finished.all()
 
     return jax.lax.map(first_time, jnp.arange(levels.shape[0]))
+
+
+def _require_finished(finished: Array, max_steps: int) -> None:
+    # checked outside the compiled code: a check inside would be a callback, which the compilation cache cannot keep
+    if validation.is_concrete(finished) and not finished.all():
+        raise RuntimeError(f"max_steps must be larger: the integrator gave up after {max_steps} steps")
 
 
 def _velocity(task: Task, unravel: Callable[[Array], Weights]) -> Callable[[Any, Array, Any], Array]:

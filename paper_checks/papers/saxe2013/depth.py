@@ -1,7 +1,6 @@
 """Many weight matrices: how depth changes the time course, the curvature, and the number of steps."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +11,21 @@ from paper_checks.agreement import ConvergenceOrder, Equivalence, Identity, Orde
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Samples, Steps, components
 from paper_checks.papers.saxe2013.paper import PAPER
-from paper_checks.problems import linear_task
+from paper_checks.problems import linear_task, readout
 from simulations import deep_linear as sim
 from simulations.replicates import over_replicates
 from theory import deep_linear
 
 RATES = tuple(float(c) for c in np.geomspace(0.05, 1.5, 14))
 INTEGRATED = 1e-8  # 1e3 times the integrator's relative tolerance of 1e-11: what 1e2 to 1e3 steps may add up to
+
+
+def _strengths_twice(weights: sim.Weights, u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.tile(sim.mode_strengths(weights, u, v), 2)
+
+
+def _product_twice(weights: sim.Weights) -> jax.Array:
+    return jnp.tile(sim.product(weights)[0, 0], 2)
 
 
 @PAPER.claim(
@@ -50,7 +57,7 @@ def deep_ode(run: Run) -> Trial:
                     sim.Task.from_moments(task.sigma_yx),
                     learning_rates=rates,
                     times=times,
-                    observe=partial(sim.mode_strengths, u=task.u, v=task.v),
+                    observe=readout(sim.mode_strengths, u=task.u, v=task.v),
                 )
             )
         return Steps(rates, components(*found, leading=1))
@@ -109,7 +116,7 @@ def deep_time(run: Run) -> Trial:
             crossings = sim.crossing_times(
                 start,
                 sim.Task.from_moments(task.sigma_yx),
-                observe=lambda w: jnp.tile(sim.mode_strengths(w, task.u, task.v), 2),
+                observe=readout(_strengths_twice, u=task.u, v=task.v),
                 levels=levels.ravel(),
                 max_time=500.0,
                 tau=tau,
@@ -175,7 +182,7 @@ def _crossings(depth: int, s: float, u0: float, levels: np.ndarray) -> np.ndarra
     crossings = sim.crossing_times(
         start,
         sim.Task.from_moments([[s]]),
-        observe=lambda w: jnp.tile(sim.product(w)[0, 0], levels.size),
+        observe=_product_twice,
         levels=levels,
         max_time=100.0,
     )
@@ -395,7 +402,7 @@ def greedy_pretraining(run: Run) -> Trial:
             sim.Task.from_moments(sigma_xx, sigma_xx),
             learning_rates=rates,
             times=times,
-            observe=partial(sim.mode_strengths, u=task.v, v=task.v),
+            observe=readout(sim.mode_strengths, u=task.v, v=task.v),
         )
         layers = sim.orthogonal(run.key("stack"), (size,) * (depth + 1), gain=0.5)
         ends = [
@@ -437,7 +444,7 @@ def depth_independent_orthogonal(run: Run) -> Trial:
     sigma_yx = linear_task(run.rng(), [1.5, 1.0, 0.7], n_inputs=width, n_outputs=3).sigma_yx
     constants = run.size("learning rates times depth", quick=(0.2, 0.35, 0.6, 0.9, 1.2), standard=RATES, full=RATES)
 
-    def log_steps(key: jax.Array, initialise: Callable[..., sim.Weights], depth: int) -> jax.Array:
+    def log_steps(key: jax.Array, sigma_yx: jax.Array, initialise: Callable[..., sim.Weights], depth: int) -> jax.Array:
         start = sim.stack_layers(initialise(key, (width,) * depth + (3,)))
         task = sim.Task.from_moments(sigma_yx)
         rates = np.array(constants) / depth
@@ -446,7 +453,14 @@ def depth_independent_orthogonal(run: Run) -> Trial:
 
     def growth(initialise: Callable[..., sim.Weights]) -> Samples:
         fast, slow = (
-            over_replicates(log_steps, run.keys(replicates, f"depth {depth}"), initialise, depth, chunk_size=16)
+            over_replicates(
+                log_steps,
+                run.keys(replicates, f"depth {depth}"),
+                jnp.asarray(sigma_yx),
+                initialise,
+                depth,
+                chunk_size=16,
+            )
             for depth in (shallow, deep)
         )
         return Samples(((slow - fast) / np.log(deep / shallow))[:, None])
@@ -474,11 +488,11 @@ def sequential_modes(run: Run) -> Trial:
     sigmas = run.size("sigmas", quick=(1e-4, 1e-5), standard=(1e-5, 1e-6), full=(1e-6, 1e-7))
     task = linear_task(run.rng(), [3.0, 1.5, 0.75], n_inputs=4, n_outputs=4)
 
-    def half_rise(key: jax.Array, sigma: jax.Array) -> jax.Array:
+    def half_rise(key: jax.Array, sigma: jax.Array, u: jax.Array, v: jax.Array) -> jax.Array:
         crossings = sim.crossing_times(
             sim.gaussian(key, (4, 8, 4), std=sigma),
-            sim.Task.from_moments(task.sigma_yx),
-            observe=partial(sim.mode_strengths, u=task.u, v=task.v),
+            sim.Task.from_moments((u * task.s) @ v.T),
+            observe=readout(sim.mode_strengths, u=u, v=v),
             levels=task.s / 2,
             max_time=100.0,
             rtol=1e-8,
@@ -487,7 +501,8 @@ def sequential_modes(run: Run) -> Trial:
         return crossings.times
 
     def measure() -> np.ndarray:
-        wide, narrow = (over_replicates(half_rise, run.keys(draws), jnp.asarray(sigma)) for sigma in sigmas)
+        u, v = jnp.asarray(task.u), jnp.asarray(task.v)
+        wide, narrow = (over_replicates(half_rise, run.keys(draws), jnp.asarray(sigma), u, v) for sigma in sigmas)
         return (narrow - wide) / np.log(sigmas[0] / sigmas[1])
 
     def every_draw(slope: np.ndarray) -> np.ndarray:

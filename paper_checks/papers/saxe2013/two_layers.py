@@ -1,8 +1,8 @@
 """Two weight matrices: time courses of modes, conserved quantities, unequal layers."""
 
-from functools import partial
 from itertools import pairwise
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -10,7 +10,7 @@ from paper_checks.agreement import ConvergenceOrder, Identity
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Steps, components
 from paper_checks.papers.saxe2013.paper import PAPER
-from paper_checks.problems import LinearTask, frame, linear_task
+from paper_checks.problems import LinearTask, frame, linear_task, readout
 from simulations import deep_linear as sim
 from theory import deep_linear
 
@@ -26,6 +26,14 @@ def _task(run: Run) -> tuple[LinearTask, int]:
     """Draw a task with three modes, and the number of hidden units."""
     inputs, hidden, outputs = run.size("layers", quick=(5, 4, 3), standard=(32, 16, 8), full=(784, 200, 10))
     return linear_task(run.rng(), [3.0, 1.8, 0.9], n_inputs=inputs, n_outputs=outputs), hidden
+
+
+def _strengths_twice(weights: sim.Weights, u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.tile(sim.mode_strengths(weights, u, v), 2)
+
+
+def _strengths_thrice(weights: sim.Weights, u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.tile(sim.mode_strengths(weights, u, v), 3)
 
 
 @PAPER.claim(
@@ -48,7 +56,7 @@ def sigmoid(run: Run) -> Trial:
             sim.Task.from_moments(task.sigma_yx),
             learning_rates=rates,
             times=times,
-            observe=partial(sim.mode_strengths, u=task.u, v=task.v),
+            observe=readout(sim.mode_strengths, u=task.u, v=task.v),
         )
         return Steps(rates, strengths)
 
@@ -86,7 +94,7 @@ def mode_time(run: Run) -> Trial:
         crossings = sim.crossing_times(
             start,
             sim.Task.from_moments(task.sigma_yx),
-            observe=lambda w: jnp.tile(sim.mode_strengths(w, task.u, task.v), 3),
+            observe=readout(_strengths_thrice, u=task.u, v=task.v),
             levels=levels,
             max_time=100.0,
             tau=tau,
@@ -147,7 +155,7 @@ def correlated_inputs(run: Run) -> Trial:
                     sim.Task.from_moments((task.u * task.s) @ task.v.T, sigma_xx),
                     learning_rates=rates,
                     times=times,
-                    observe=partial(sim.mode_strengths, u=task.u, v=task.v),
+                    observe=readout(sim.mode_strengths, u=task.u, v=task.v),
                 )
             )
         return Steps(rates, components(*found, leading=1))
@@ -270,7 +278,7 @@ def unbalanced(run: Run) -> Trial:
             sim.Task.from_moments(task.sigma_yx),
             learning_rates=rates,
             times=times[:, 0],
-            observe=lambda w: _layer_strengths(w, task.u, task.v),
+            observe=readout(_layer_strengths, u=task.u, v=task.v),
         )
         return Steps(rates, components(*found, leading=1))
 
@@ -312,7 +320,7 @@ def hyperbolic_time(run: Run) -> Trial:
         crossings = sim.crossing_times(
             start,
             sim.Task.from_moments(task.sigma_yx),
-            observe=lambda w: jnp.tile(sim.mode_strengths(w, task.u, task.v), 2),
+            observe=readout(_strengths_twice, u=task.u, v=task.v),
             levels=levels.ravel(),
             max_time=100.0,
             tau=tau,
