@@ -103,7 +103,7 @@ def deep_ode(run: Run) -> Trial:
 )
 def deep_time(run: Run) -> Trial:
     """Find when the integrated flow of the weight matrices crosses two levels of each mode."""
-    depths = run.size("depths", quick=(1, 3, 5), standard=(1, 3, 5, 10), full=(1, 3, 5, 10, 30))
+    depths = run.size("depths", quick=(1, 4), standard=(1, 3, 5, 10), full=(1, 3, 5, 10, 30))
     task = linear_task(run.rng(), [1.7, 0.9], n_inputs=3, n_outputs=2)
     u0, tau = np.array([0.1, 0.2]), 1.3
     levels = np.stack([0.5 * task.s, 0.97 * task.s])

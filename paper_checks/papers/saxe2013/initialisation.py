@@ -133,7 +133,7 @@ def gaussian_spectrum_limit(run: Run) -> Trial:
     """Second and third moments at widths that double."""
     depth = 2
     widths = run.size("widths", quick=(8, 16, 32, 64), standard=(12, 24, 48, 96), full=(32, 64, 128, 256, 512))
-    replicates = run.size("replicates", quick=6000, standard=20_000, full=40_000)
+    replicates = run.size("replicates", quick=4000, standard=20_000, full=40_000)
 
     def moments(key: jax.Array, n: int) -> jax.Array:
         return sim.spectral_moments(sim.random_product(key, n=n, depth=depth), order=3)[1:]
@@ -169,7 +169,7 @@ def gaussian_spectrum_edge(run: Run) -> Trial:
     """Largest singular values of random products at widths that double."""
     depth = 2
     widths = run.size("widths", quick=(8, 16, 32, 64), standard=(16, 32, 64, 128), full=(64, 128, 256, 512))
-    replicates = run.size("replicates", quick=2000, standard=6000, full=10_000)
+    replicates = run.size("replicates", quick=1200, standard=6000, full=10_000)
 
     def edge(key: jax.Array, n: int) -> jax.Array:
         return sim.squared_singular_values(sim.random_product(key, n=n, depth=depth))[0]
