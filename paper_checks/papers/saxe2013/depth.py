@@ -16,7 +16,7 @@ from simulations import deep_linear as sim
 from simulations.replicates import over_replicates
 from theory import deep_linear
 
-RATES = tuple(float(c) for c in np.geomspace(0.05, 1.5, 14))
+RATES = tuple(float(c) for c in np.geomspace(0.1, 1.5, 8))
 INTEGRATED = 1e-8  # 1e3 times the integrator's relative tolerance of 1e-11: what 1e2 to 1e3 steps may add up to
 
 
@@ -438,9 +438,9 @@ def greedy_pretraining(run: Run) -> Trial:
 )
 def depth_independent_orthogonal(run: Run) -> Trial:
     """Compare the training steps of shallow and deep networks, each at its best learning rate."""
-    shallow, deep = run.size("depths", quick=(4, 12), standard=(4, 24), full=(4, 128))
+    shallow, deep = run.size("depths", quick=(4, 12), standard=(4, 16), full=(4, 128))
     width = run.size("width", quick=8, standard=12, full=12)
-    replicates = run.size("replicates", quick=384, standard=512, full=2048)
+    replicates = run.size("replicates", quick=384, standard=384, full=2048)
     sigma_yx = linear_task(run.rng(), [1.5, 1.0, 0.7], n_inputs=width, n_outputs=3).sigma_yx
     constants = run.size("learning rates times depth", quick=(0.2, 0.35, 0.6, 0.9, 1.2), standard=RATES, full=RATES)
 

@@ -61,7 +61,7 @@ def orthogonal_isometry(run: Run) -> Trial:
 def gaussian_norm(run: Run) -> Trial:
     """Propagate random vectors through independent products."""
     n, depth = run.size("width and depth", quick=(24, 3), standard=(40, 4), full=(40, 8))
-    replicates = run.size("replicates", quick=40_000, standard=100_000, full=2_000_000)
+    replicates = run.size("replicates", quick=40_000, standard=80_000, full=2_000_000)
 
     def growth(key: jax.Array) -> jax.Array:
         log_norm = sim.vector_log_growth(key, n=n, depth=depth)
@@ -99,7 +99,7 @@ def gaussian_norm(run: Run) -> Trial:
 def gaussian_spectrum(run: Run) -> Trial:
     """First two moments of the squared singular values of random products."""
     n, depth = run.size("width and depth", quick=(16, 4), standard=(20, 6), full=(100, 8))
-    replicates = run.size("replicates", quick=16_000, standard=100_000, full=400_000)
+    replicates = run.size("replicates", quick=16_000, standard=60_000, full=400_000)
 
     def moments(key: jax.Array) -> jax.Array:
         return sim.spectral_moments(sim.random_product(key, n=n, depth=depth), order=2)
@@ -168,8 +168,8 @@ def gaussian_spectrum_limit(run: Run) -> Trial:
 def gaussian_spectrum_edge(run: Run) -> Trial:
     """Largest singular values of random products at widths that double."""
     depth = 2
-    widths = run.size("widths", quick=(8, 16, 32, 64), standard=(16, 32, 64, 128), full=(64, 128, 256, 512))
-    replicates = run.size("replicates", quick=1200, standard=6000, full=10_000)
+    widths = run.size("widths", quick=(8, 16, 32, 64), standard=(12, 24, 48, 96), full=(64, 128, 256, 512))
+    replicates = run.size("replicates", quick=1200, standard=4000, full=10_000)
 
     def edge(key: jax.Array, n: int) -> jax.Array:
         return sim.squared_singular_values(sim.random_product(key, n=n, depth=depth))[0]

@@ -56,8 +56,8 @@ def _average(f, q: float) -> float:
 )
 def edge_of_chaos(run: Run) -> Trial:
     """Forward passes and Jacobians of tanh networks with orthogonal weights."""
-    n, depth = run.size("width and depth", quick=(64, 4), standard=(128, 8), full=(1024, 20))
-    replicates = run.size("replicates", quick=600, standard=1500, full=2000)
+    n, depth = run.size("width and depth", quick=(64, 4), standard=(96, 6), full=(1024, 20))
+    replicates = run.size("replicates", quick=600, standard=800, full=2000)
 
     def passes(key: jax.Array, gain: jax.Array) -> jax.Array:
         found = sim.tanh_pass(key, n=n, depth=depth, gain=gain, q0=Q0, ensemble="orthogonal")
@@ -88,9 +88,9 @@ def edge_of_chaos(run: Run) -> Trial:
 )
 def edge_of_chaos_wide(run: Run) -> Trial:
     """Activations and a tangent vector of Gaussian tanh networks, drawn from their exact joint law layer by layer."""
-    n = run.size("width", quick=10_000, standard=200_000, full=1_000_000)
-    depth = run.size("depth", quick=8, standard=16, full=30)
-    replicates = run.size("replicates", quick=200, standard=512, full=1024)
+    n = run.size("width", quick=10_000, standard=50_000, full=1_000_000)
+    depth = run.size("depth", quick=8, standard=12, full=30)
+    replicates = run.size("replicates", quick=256, standard=384, full=1024)
 
     def growth(key: jax.Array, gain: jax.Array) -> jax.Array:
         found = sim.tanh_tangent(key, n=n, depth=depth, gain=gain, q0=Q0)
