@@ -97,6 +97,8 @@ def _expressions(values: Iterable[Any], name: str) -> tuple[Any, ...]:
     for index, expression in enumerate(expressions):
         if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
             raise ValueError(f"{name} must be finite; got {expression} at index {index}")
+        if expression.has(sympy.Float):
+            raise ValueError(f"{name} must be exact; got the floating-point {expression} at index {index}")
     return expressions
 
 

@@ -85,13 +85,15 @@ class ConvergenceOrder(Agreement):
         slopes = (values - limit) / (steps**self.order).reshape(-1, *(1,) * limit.ndim)
         size = np.full(limit.shape, max(float(np.max(np.abs(slopes[-2]))), 1e-300))
         slope, slope_change = _richardson(slopes[:-1], ratio, 1.0, size)
+        uncertainty = change + ROUNDINGS * self.accuracy
         return _Extrapolation(
             limit=limit,
-            uncertainty=change + ROUNDINGS * self.accuracy,
+            uncertainty=uncertainty,
             order=float(np.log(changes[0] / changes[1]) / np.log(ratio)) if min(changes) > 0 else np.nan,
             finest_error=float(np.max(np.abs(values[-1] - limit) / scale)),
             coefficient=slope,
             coefficient_uncertainty=max(slope_change, COEFFICIENT_TOLERANCE),
+            coefficient_blur=float(np.max(uncertainty * scale / steps[-2] ** self.order / size)),
         )
 
     def _verdict(self, found: "_Extrapolation", predicted: Array, coefficient: Any, scale: Array) -> Judgement:
@@ -107,6 +109,8 @@ class ConvergenceOrder(Agreement):
             status, message = "refuted", f"observed order {found.order:.3f}, claimed {self.order:g}"
         elif coefficient is not None and (off := found.coefficient_off(coefficient)) > found.coefficient_uncertainty:
             status, message = "refuted", f"leading coefficient off by {off:.2g}"
+            if off <= found.coefficient_uncertainty + found.coefficient_blur:
+                status, message = "inconclusive", f"{message}, but known to {found.coefficient_blur:.2g} only"
         elif coefficient is not None and found.coefficient_uncertainty > ORDER_TOLERANCE:
             status, message = "inconclusive", f"leading coefficient known to {found.coefficient_uncertainty:.2g} only"
         elif self.resolution is not None and found.uncertainty > self.resolution:
@@ -125,6 +129,7 @@ class _Extrapolation(NamedTuple):
     finest_error: float
     coefficient: Array
     coefficient_uncertainty: float
+    coefficient_blur: float  # what the uncertainty of the limit does to the coefficient
 
     def coefficient_off(self, expected: Any) -> float:
         """Return the largest deviation of the coefficient, relative to the largest expected one."""
