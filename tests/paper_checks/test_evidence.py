@@ -66,6 +66,12 @@ def test_exact_expressions_must_be_finite(bad):
         normalise(Exact((1, bad)), "the prediction")
 
 
+@pytest.mark.parametrize("rounded", [0.5, "1e-3", x + 0.1, sympy.Float(1)])
+def test_exact_expressions_must_be_exact(rounded):
+    with pytest.raises(ValueError, match="the measurement must be exact; got the floating-point"):
+        normalise(Exact((1, rounded)), "the measurement")
+
+
 @pytest.mark.parametrize("empty", [[], np.ones((3, 0)), Samples(np.ones((40, 0))), Steps([], []), Exact(())])
 def test_what_is_empty_is_refused(empty):
     with pytest.raises(ValueError, match="must hold at least one"):
