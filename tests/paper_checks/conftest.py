@@ -63,8 +63,13 @@ def make():
 
 
 @pytest.fixture
-def register(monkeypatch):
-    """Return a function that makes the given papers the only ones there are, in this process."""
+def register(monkeypatch, tmp_path):
+    """Return a function that makes the given papers the only ones there are, in this process.
+
+    Their results stay out of the user's cache, and the settings of JAX as they are for other tests.
+    """
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *a, **k: str(tmp_path / "cache"))
+    monkeypatch.setattr("paper_checks.runner.configure_jax", lambda: None)
 
     def put(*papers):
         known = Registry()
@@ -127,10 +132,3 @@ class Program:
 def program(tmp_path):
     """Return the command line over synthetic papers."""
     return Program(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _private_cache(tmp_path, monkeypatch):
-    """Keep results out of the user's cache, and the settings of JAX as they are for other tests."""
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *a, **k: str(tmp_path / "cache"))
-    monkeypatch.setattr("paper_checks.runner.configure_jax", lambda: None)
