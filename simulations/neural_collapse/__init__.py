@@ -12,7 +12,7 @@ from simulations.neural_collapse.central_path import (
 from simulations.neural_collapse.digits import Digits, digits
 from simulations.neural_collapse.flow import aligned_start, gradient_descent, gradient_flow, growth_rates
 from simulations.neural_collapse.metrics import CollapseMetrics, angle_distance, collapse_metrics
-from simulations.neural_collapse.minimise import Minima, distinct_values, lowest_curvatures, minimise
+from simulations.neural_collapse.minimise import Minima, distinct_values, follow_minimum, lowest_curvatures, minimise
 from simulations.neural_collapse.model import (
     Factors,
     FeatureModel,
@@ -85,6 +85,7 @@ __all__ = [
     "distinct_values",
     "eliminated_loss",
     "feature_model",
+    "follow_minimum",
     "geometry",
     "gradient_descent",
     "gradient_flow",

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from simulations import validation
 from simulations.neural_collapse.checkpoints import checkpointed, increments
 from simulations.neural_collapse.integrate import check_times, integrate, require_finished
-from simulations.neural_collapse.model import Factors, FeatureModel, objective
+from simulations.neural_collapse.model import Factors, FeatureModel, check_factors, objective
 
 Observe = Callable[[Factors, FeatureModel], Any]
 
@@ -57,7 +57,7 @@ def gradient_flow(
     RuntimeError
         If the integrator gives up.
     """
-    check_factors(start, model)
+    check_factors("start", start, model)
     speed = validation.positive("rate", rate, ndim=0)
     return require_finished(_flow(model, start, check_times(times), speed, observe or _everything))
 
@@ -91,7 +91,7 @@ def gradient_descent(
     ValueError
         If a number is out of range, or the factors do not fit the model.
     """
-    check_factors(start, model)
+    check_factors("start", start, model)
     eta = validation.positive("learning_rate", learning_rate, ndim=0)
     return _descend(model, start, eta, increments("steps", steps), observe or _everything)
 
@@ -127,17 +127,8 @@ def aligned_start(model: FeatureModel, key: Array, modes: ArrayLike) -> Factors:
 
 def growth_rates(model: FeatureModel, point: Factors, *, rate: ArrayLike = 1.0) -> Float[Array, " parameters"]:
     """Eigenvalues, ascending, of the flow of :func:`gradient_flow` linearised at ``point``, the bias held fixed."""
-    check_factors(point, model)
+    check_factors("point", point, model)
     return _growth_rates(model, point, validation.positive("rate", rate, ndim=0))
-
-
-def check_factors(factors: Factors, model: FeatureModel) -> None:
-    """Raise ValueError when shapes do not fit the model."""
-    shapes = tuple(jnp.shape(factor) for factor in (factors.features, *factors.weights))
-    bias = None if factors.bias is None else jnp.shape(factors.bias)
-    expected = (model.num_classes,) if model.bias else None
-    if shapes != model.shapes or bias != expected:
-        raise ValueError(f"start must have factors {model.shapes} and bias {expected}; got {shapes} and {bias}")
 
 
 @eqx.filter_jit

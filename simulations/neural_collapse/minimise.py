@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from simulations import validation
-from simulations.neural_collapse.model import Factors, FeatureModel, objective, unflatten
+from simulations.neural_collapse.model import Factors, FeatureModel, check_factors, objective, unflatten
 from simulations.replicates import DEFAULT_MEMORY, over_replicates
 
 SCALES = (0.05, 0.3, 1.0)
@@ -119,9 +119,7 @@ def minimise(
     total = count * spreads.shape[0]
     if total == 0:
         raise ValueError("scales must hold at least one scale; got none")
-    table = model.decays[None] if decays is None else validation.nonnegative("decays", decays, ndim=2)
-    if table.shape[1] != model.decays.shape[0]:
-        raise ValueError(f"decays must have {model.decays.shape[0]} columns, one a factor; got shape {table.shape}")
+    table = model.decays[None] if decays is None else _decay_table(decays, model)
 
     # Drawn in one piece, outside of the jitted minimisation: sampling would take as long to compile as the rest.
     normals = jax.random.normal(key, (total, model.num_parameters)) * jnp.repeat(spreads, count)[:, None]
@@ -132,6 +130,48 @@ def minimise(
     if decays is None:
         return flat
     return jax.tree.map(lambda leaf: leaf.reshape(table.shape[0], total, *leaf.shape[1:]), flat)
+
+
+def follow_minimum(
+    model: FeatureModel,
+    start: Factors,
+    *,
+    decays: ArrayLike,
+    max_steps: int = 3000,
+    newton_steps: int = 10,
+) -> Minima:
+    """Follow a minimum as decays change little by little, each minimisation starting where the last one ended.
+
+    A minimum is kept for as long as it exists, global or not, so that going up in decay shows where modes disappear,
+    and comparing losses with those of other minima shows where they stop being the global one. Costs about 50
+    gradients a step, more where the minimum disappears.
+
+    Parameters
+    ----------
+    model : FeatureModel
+        Objective.
+    start : Factors
+        Where to begin; the minimum at the first decays is found from there.
+    decays : array_like, shape (B, M + 1)
+        Decays to use in place of the model's, in order.
+    max_steps, newton_steps : int
+        As in :func:`minimise`, for each step.
+
+    Returns
+    -------
+    Minima
+        With axis (B,).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or shapes do not match.
+    """
+    check_factors("start", start, model)
+    table = _decay_table(decays, model)
+    limit = validation.integer("max_steps", max_steps, minimum=1)
+    newton = validation.integer("newton_steps", newton_steps, minimum=0)
+    return jax.tree.map(np.asarray, _follow(start, table, model, (limit, newton)))
 
 
 def minimise_from(
@@ -176,10 +216,31 @@ def distinct_values(losses: ArrayLike, *, rtol: float = 1e-9) -> NDArray[np.floa
     return ordered[np.concatenate([[True], gaps])] if ordered.size else ordered
 
 
+def _decay_table(decays: ArrayLike, model: FeatureModel) -> Array:
+    table = validation.nonnegative("decays", decays, ndim=2)
+    if table.shape[0] == 0 or table.shape[1] != model.decays.shape[0]:
+        raise ValueError(
+            f"decays must have at least one row and {model.decays.shape[0]} columns, one a factor; got {table.shape}"
+        )
+    return table
+
+
 def _from_start(replicate: tuple[Array, Array], model: FeatureModel, limits: tuple[int, int]) -> Minima:
     vector, decays = replicate
+    return _minimum(unflatten(vector, model), decays, model, limits)
+
+
+@eqx.filter_jit
+def _follow(start: Factors, table: Array, model: FeatureModel, limits: tuple[int, int]) -> Minima:
+    def step(now: Factors, decays: Array) -> tuple[Factors, Minima]:
+        end = _minimum(now, decays, model, limits)
+        return end.factors, end
+
+    return jax.lax.scan(step, start, table)[1]
+
+
+def _minimum(start: Factors, decays: Array, model: FeatureModel, limits: tuple[int, int]) -> Minima:
     own = eqx.tree_at(lambda m: m.decays, model, decays)
-    start = unflatten(vector, own)
     factors, gradient, steps = minimise_from(objective, start, own, max_steps=limits[0], newton_steps=limits[1])
     return Minima(factors, objective(factors, own), gradient, steps)
 

@@ -178,3 +178,12 @@ def objective(factors: Factors, model: FeatureModel) -> Float[Array, ""]:
     if factors.bias is not None:
         penalty = penalty + model.bias_decay * jnp.sum(factors.bias**2)
     return data_loss(logits(factors, model), model) + 0.5 * penalty
+
+
+def check_factors(name: str, factors: Factors, model: FeatureModel) -> None:
+    """Raise ValueError, naming the argument, when shapes do not fit the model."""
+    shapes = tuple(jnp.shape(factor) for factor in (factors.features, *factors.weights))
+    bias = None if factors.bias is None else jnp.shape(factors.bias)
+    expected = (model.num_classes,) if model.bias else None
+    if shapes != model.shapes or bias != expected:
+        raise ValueError(f"{name} must have factors {model.shapes} and bias {expected}; got {shapes} and {bias}")

@@ -7,6 +7,7 @@ from simulations.neural_collapse import (
     class_logits,
     distinct_values,
     feature_model,
+    follow_minimum,
     geometry,
     gradient_descent,
     head_product,
@@ -83,6 +84,23 @@ def test_every_minimum_of_a_small_model_is_found():
     np.testing.assert_allclose(
         product_singular_values(best.factors, DEEP), [grid[large.argmin()], grid[small.argmin()]], atol=1e-5
     )
+
+
+def test_a_followed_minimum_outlives_its_being_global():
+    # The larger mode costs (z - s)^2 / 10 + (3/2) lam z^(2/3): its interior minimum, while there is one, on a grid.
+    lam = np.array([0.02, 0.08, 0.15, 0.18, 0.19, 0.22])
+    single = feature_model((3, 2), dims=(2, 1), weight_decays=[0.02, 0.02], feature_decay=0.02)
+    start = minimise(single, KEY, scales=(0.5, 1.0), starts=4).best()
+    got = follow_minimum(single, start.factors, decays=np.tile(lam[:, None], (1, 3)))
+    z = np.linspace(1e-3, 2, 200_001)
+    cost = (z - np.sqrt(3)) ** 2 / 10 + 1.5 * lam[:, None] * z ** (2 / 3)
+    interior = (np.diff(cost[:, :-1]) < 0) & (np.diff(cost[:, 1:]) >= 0)
+    expected = [row[1:-1][mask].min() + 0.2 if mask.any() else 0.5 for row, mask in zip(cost, interior, strict=True)]
+    np.testing.assert_allclose(got.losses, expected, rtol=1e-9)
+    assert got.losses[0] < 0.5
+    assert np.any(got.losses > 0.5)
+    assert got.losses[-1] == pytest.approx(0.5, rel=1e-12)
+    assert got.gradients.max() < 1e-12
 
 
 def test_end_points_are_stationary_to_rounding_and_minima():
@@ -187,6 +205,13 @@ def test_bad_models(change, name):
 def test_bad_minimisations(change, name):
     with pytest.raises(ValueError, match=rf"^{name}\b"):
         minimise(DEEP, KEY, **change)
+
+
+def test_bad_paths():
+    with pytest.raises(ValueError, match=r"^decays\b"):
+        follow_minimum(DEEP, random_factors(KEY, DEEP), decays=np.ones((0, 3)))
+    with pytest.raises(ValueError, match=r"^start\b"):
+        follow_minimum(DEEP, random_factors(KEY, DEEP)._replace(bias=jnp.zeros(2)), decays=np.ones((1, 3)))
 
 
 def test_bad_descents():
