@@ -21,7 +21,7 @@ SEED = 20
 
 def report(cases: Sequence[Case], console: Console) -> None:
     """Try the cases and print the table of errors, then the worst input of every row."""
-    table = Table(title="Relative error against references in 60 digits", title_justify="left")
+    table = Table(title="Relative error against references in 40 to 60 digits", title_justify="left")
     table.add_column("solver", no_wrap=True)
     for column in ("points", "median", "largest", "in roundings", "no result"):
         table.add_column(column, justify="right", no_wrap=True)
