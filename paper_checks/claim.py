@@ -1,6 +1,7 @@
 """Papers, claims and trials: a problem stated once, and the answers to it."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -135,7 +136,7 @@ class Paper:
         Raises
         ------
         RegistrationError
-            If no control is named, or the name is taken.
+            If no control is named, the name is taken or unfit for a file, or the rule states no accepted resolution.
         """
 
         def register(build: Callable[[Run], Trial]) -> Callable[[Run], Trial]:
@@ -180,6 +181,10 @@ class Registry:
 
 
 def _check(claim: Claim) -> None:
+    if not re.fullmatch(r"\w+\.\w[\w-]*", claim.id):
+        raise RegistrationError(f"claim ids must be a paper's key, a dot and a name of letters; got {claim.id!r}")
+    if claim.agreement.measures_resolution and claim.agreement.resolution is None:
+        raise RegistrationError(f"claim {claim.id} must state the coarsest resolution that its rule accepts")
     if not claim.controls:
         raise RegistrationError(f"claim {claim.id} has no negative control; a claim that cannot fail is a defect")
     if len(set(claim.controls)) < len(claim.controls):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paper_checks import Identity, Paper, RegistrationError, Run
-from paper_checks.agreement import Bound, ConvergenceOrder, Equivalence, FiniteSize, MonteCarlo
+from paper_checks.agreement import Bound, ConvergenceOrder, Equivalence, FiniteSize, MonteCarlo, Ordering
 from paper_checks.claim import Claim, Registry
 from paper_checks.registry import registry
 
@@ -47,6 +47,18 @@ def test_an_unknown_paper_is_refused(make):
     known.add_paper(make.paper(one=make.right))
     with pytest.raises(RegistrationError, match="known: toy"):
         known.add(claim("other.one"))
+
+
+def test_a_rule_without_an_accepted_resolution_is_refused(make):
+    with pytest.raises(RegistrationError, match=r"toy\.one must state the coarsest resolution"):
+        make.paper(one=(make.right, {"agreement": MonteCarlo()}))
+    make.paper(one=(make.right, {"agreement": Ordering()}), two=(make.right, {"agreement": Bound()}))
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "a b", "a.b", "*", "../up"])
+def test_a_name_that_is_no_file_name_is_refused(make, name):
+    with pytest.raises(RegistrationError, match="claim ids must be"):
+        make.paper(**{name: make.right})
 
 
 def test_an_impossible_expectation_is_refused(make):
