@@ -31,6 +31,7 @@ from simulations.neural_collapse.networks import (
     perceptron,
     with_head,
 )
+from simulations.neural_collapse.packing import Packing, random_directions, repel
 from simulations.neural_collapse.readouts import (
     Geometry,
     class_logits,
@@ -65,6 +66,7 @@ __all__ = [
     "Minima",
     "Network",
     "NetworkDecays",
+    "Packing",
     "RenormalisedPath",
     "ResponseMatrix",
     "Snapshot",
@@ -104,8 +106,10 @@ __all__ = [
     "path_endpoint",
     "perceptron",
     "product_singular_values",
+    "random_directions",
     "random_factors",
     "renormalised_path",
+    "repel",
     "response_matrix",
     "snapshot",
     "tied_objective",
