@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paper_checks.claim import SCALES, Run
+from paper_checks.fingerprint import code_fingerprint
 from paper_checks.registry import UnknownPatternError, select
 from paper_checks.report import Catalogue, Report, number
 from paper_checks.runner import Listener, verify
@@ -127,7 +128,7 @@ def show(claim: str, scale: Scale = "quick", seed: Seed = 0, results: Results = 
         chosen.build(run)
         facts[name] = ", ".join(f"{k} = {v}" for k, v in run.sizes.items()) or "one size"
     try:
-        verdict = Store(results, scale, seed).load_verdict(chosen.id, code=None)
+        verdict, current = _last_verdict(Store(results, scale, seed), chosen.id)
     except FileNotFoundError:
         facts["verdict"] = f"none yet; run `closedform verify {chosen.id}`"
         console.print(_facts(facts))
@@ -137,6 +138,8 @@ def show(claim: str, scale: Scale = "quick", seed: Seed = 0, results: Results = 
         console.print(_facts(facts))
         return
     facts |= _verdict_facts(verdict)
+    if not current:
+        facts["verdict"] += "; the code has changed since"
     console.print(_facts(facts))
     if verdict.numbers:
         console.print(_numbers(verdict))
@@ -242,6 +245,14 @@ def _print_report(report: Report) -> None:
     for line in report.failures():
         console.print(Text(line, "red"))
     console.print(Text(report.summary, "bold"))
+
+
+def _last_verdict(store: Store, claim: str) -> tuple[Verdict, bool]:
+    """Return the stored verdict and whether today's code wrote it."""
+    try:
+        return store.load_verdict(claim, code_fingerprint()), True
+    except StaleError:
+        return store.load_verdict(claim, code=None), False
 
 
 def _facts(facts: dict[str, str]) -> Table:

@@ -22,9 +22,9 @@ class ControlResult:
 class Verdict:
     """The outcome of one claim in one run.
 
-    ``statistic`` and ``threshold`` are the discrepancy and what the rule allows, relative to the problem's scale;
+    ``statistic`` and ``threshold`` are the discrepancy and what the rule allows, as the rule's `Judgement` gives them;
     ``resolution`` is the smallest relative error of the theory that would have been caught (None for ordinal claims);
-    ``numbers`` holds predicted, measured and uncertainty of the first components, side by side.
+    ``numbers`` holds predicted, measured and uncertainty of up to 48 evenly spaced components, side by side.
     """
 
     id: str

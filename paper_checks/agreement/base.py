@@ -26,7 +26,9 @@ class Judgement:
     """What a rule says of one prediction.
 
     ``statistic`` is the discrepancy at the worst component, relative to the problem's scale, and ``threshold`` what
-    the rule allows there; for `Ordering` it is the smallest margin, which must exceed the threshold.
+    the rule allows there. `Equivalence` counts the half-width in; `Bound` gives the smallest slack; `Ordering` gives a
+    margin in the statistic's own units, which must exceed the threshold; `ExactRational` counts the terms that differ;
+    a fluctuation under `FiniteSize` is about the exponent.
     """
 
     status: Status
@@ -123,6 +125,10 @@ def replicates(
     values = np.asarray(measurement.values, dtype=float)
     flat = values.reshape(values.shape[0], -1)
     if batches is not None:
+        if batches > flat.shape[0]:
+            raise ValueError(
+                f"{rule.name} needs at least as many replicates as batches, {batches}; got {flat.shape[0]}"
+            )
         flat = batch_means(flat, batches)
     enough_replicates(flat.shape[0], rule)
     return flat, values.shape[1:]

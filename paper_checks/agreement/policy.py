@@ -1,4 +1,8 @@
-"""Every number that decides a verdict; no claim sets its own."""
+"""Every threshold that all claims share.
+
+A claim states only what belongs to its problem: the rtol or accuracy of its arithmetic, the margin of its
+approximation, and the coarsest resolution that it accepts.
+"""
 
 import numpy as np
 
@@ -12,4 +16,4 @@ MIN_STEPS = 4
 MIN_SIZES = 4
 ROUNDINGS = 100  # errors of a convergence study must exceed this many roundings
 ROUNDING = 64 * float(np.finfo(float).eps)  # relative slack granted to floating point in statistical rules
-GEOMETRIC_TOLERANCE = 0.1  # how far the ratios of sizes or steps may stray from a geometric progression
+GEOMETRIC_TOLERANCE = 0.1  # how far the ratios of sizes may stray from a geometric progression
