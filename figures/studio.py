@@ -15,12 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from figures.style import RC
-from paper_checks.claim import Run
+from paper_checks.claim import SCALES, Run
 from paper_checks.registry import registry
 from paper_checks.runner import configure_jax
 from paper_checks.store import write_atomically
 
 FORMATS = ("png", "svg", "pdf")
+# no dates, so that the same numbers make the same file
+_METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
 class Drawing(NamedTuple):
@@ -94,11 +96,13 @@ def draw(
     Raises
     ------
     ValueError
-        If the format is unknown, or a number to be plotted is not finite.
+        If the format or the scale is unknown, or a number to be plotted is not finite.
     OSError
         If the folder cannot be written.
     """
     check_format(image_format)
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
     configure_jax()
     image, numbers, caption = (out / f"{figure.id}.{suffix}" for suffix in (image_format, "npz", "txt"))
     with mpl.rc_context(RC):
@@ -108,7 +112,9 @@ def draw(
             if not np.isfinite(array).all():
                 raise ValueError(f"figure {figure.id} would plot numbers that are not finite: {name}")
         write_atomically(numbers, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
-        write_atomically(image, lambda file: drawing.canvas.savefig(file, format=image_format))
+        write_atomically(
+            image, lambda file: drawing.canvas.savefig(file, format=image_format, metadata=_METADATA[image_format])
+        )
     write_atomically(caption, lambda file: file.write((figure.caption + "\n").encode()))
     return image, numbers, caption
 
