@@ -234,7 +234,7 @@ def learning_rate(run: Run) -> Drawing:
     same weights after greedy pretraining of all layers but the last as autoencoders, and from orthogonal weights. Line
     and diamonds: theory and gradient descent (no randomness enters) at the small rate 0.1 / (D s^(2 - 2/D)), s the
     strongest mode, from decoupled isometries: what pretraining reaches when inputs and task share their singular
-    vectors. Only Gaussian weights pay for depth.""",
+    vectors. Gaussian weights pay far more for depth than the others.""",
 )
 def training_steps(run: Run) -> Drawing:
     """Race learning rates against one another for three kinds of initial weights."""

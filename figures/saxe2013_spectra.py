@@ -106,8 +106,8 @@ def tanh_jacobian(run: Run) -> Drawing:
         entries.append(((line, marks), f"$g = {gain:g}$"))
         theory(left, np.sqrt([predicted[-1], predicted[-1]]), [0, 0.1], k, linestyle="-")
         simulation(right, depths, mean, k, error=error)
-        numbers |= {f"above_{gain}_mean": fraction, f"above_{gain}_std": spread}
-        numbers |= {f"predicted_{gain}": predicted, f"mean_{gain}": mean, f"error_{gain}": error}
+        numbers |= {f"above_{gain:g}_mean": fraction, f"above_{gain:g}_std": spread}
+        numbers |= {f"predicted_{gain:g}": predicted, f"mean_{gain:g}": mean, f"error_{gain:g}": error}
     left.set(xscale="log", xlabel=r"singular value $\sigma$", ylabel=r"fraction above $\sigma$", ylim=(-0.02, 1.05))
     right.set(yscale="log", xlabel="depth $D$ (layers)", ylabel=r"mean square $\langle \sigma^2 \rangle$")
     right.set_xticks([0, *depths])
