@@ -37,7 +37,7 @@ _SUFFICIENT = 1e-4
 _HALVINGS = 40
 _PENALTIES = 10.0 * 4.0 ** np.minimum(np.arange(14), 5)
 _NEWTON_STEPS = 40
-_APPROACH = 2.0 ** np.arange(-8, 0)
+_APPROACH = np.arange(8) / 8
 
 
 class RegularizationPath(NamedTuple):
@@ -71,14 +71,15 @@ def regularization_path(
     r"""Minimise the loss over :math:`\|W\|_F \le R`, or over :math:`\|K\|_F^2 + \|Q\|_F^2 \le 2R` for factors.
 
     Spectral projected gradient on the log of the loss (a monotone change that keeps gradients of order 1 however small
-    the loss), each radius started from the previous minimiser, scaled, and the first from eight smaller balls, where
-    nothing is saturated yet. A local method: see :func:`lowest_start` for several starts. Costs about 10^2 to 10^4
-    gradients a radius.
+    the loss), each radius started from the previous minimiser, scaled, and the first from that of eight smaller balls,
+    the smallest through the start: one where nothing is saturated yet. A local method, for which starts of several
+    norms and directions give several candidates, see :func:`lowest_start`. It also stops where rounding hides every
+    descent, as in the flat far end of a selection that is not the best. Costs about 10^2 to 10^4 gradients a radius.
 
     Parameters
     ----------
     weights : Weights
-        Start, not zero, with the task's leading axes.
+        Start, not zero and inside the first ball, with the task's leading axes.
     task : Task
         What to learn; leading axes hold independent instances.
     radii : sequence of float
@@ -164,7 +165,8 @@ def _path(start: Weights, task: Task, radii: Array, tolerance: Array, limit: Arr
             )
             return y, (y, value, stationarity)
 
-        small, _ = jax.lax.scan(at_radius, flat, radii[0] * jnp.asarray(_APPROACH))
+        first = flat @ flat / 2 if factored else jnp.linalg.norm(flat)
+        small, _ = jax.lax.scan(at_radius, flat, first * (radii[0] / first) ** jnp.asarray(_APPROACH))
         _, (ys, values, stationarities) = jax.lax.scan(at_radius, small, radii)
         return RegularizationPath(jax.vmap(unravel)(ys), values, stationarities)
 
@@ -185,11 +187,11 @@ def _projected_descent(objective, start: Array, radius: Array, tolerance: Array,
         return jnp.where(length > 0, jnp.linalg.norm(project(y - g) - y) / jnp.where(length > 0, length, 1.0), 0.0)
 
     def unfinished(state) -> Array:
-        y, _, g, _, _, k = state
-        return (stationarity(y, g) > tolerance) & (k < limit)
+        y, _, g, _, _, k, moving = state
+        return moving & (stationarity(y, g) > tolerance) & (k < limit)
 
     def iterate(state):
-        y, value, g, step, recent, k = state
+        y, value, g, step, recent, k, _ = state
         d = project(y - step * g) - y
         slope = g @ d
         # values this close differ by rounding only
@@ -207,10 +209,11 @@ def _projected_descent(objective, start: Array, radius: Array, tolerance: Array,
         curvature = s @ r
         step = jnp.where(curvature > 0, (s @ s) / jnp.where(curvature > 0, curvature, 1.0), _CURVATURES[1])
         recent = recent.at[k % _MEMORY].set(new_value)
-        return moved, new_value, new_g, jnp.clip(step, *_CURVATURES), recent, k + 1
+        moving = jnp.linalg.norm(s) > 1e-15 * radius
+        return moved, new_value, new_g, jnp.clip(step, *_CURVATURES), recent, k + 1, moving
 
     value, g = evaluate(start)
-    state = (start, value, g, jnp.ones(()), jnp.full(_MEMORY, value), 0)
+    state = (start, value, g, jnp.ones(()), jnp.full(_MEMORY, value), 0, jnp.asarray(True))
     y, value, g, *_ = jax.lax.while_loop(unfinished, iterate, state)
     return y, value, stationarity(y, g)
 
