@@ -4,7 +4,7 @@ The regularisation path minimises the training loss over balls of growing radius
 loss by hard margins. Either is posed for W itself or for factors of it, where the norm is that of both factors.
 """
 
-# ruff: noqa: F722, F821
+# ruff: noqa: F821
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,8 +43,8 @@ _APPROACH = np.arange(8) / 8
 class RegularizationPath(NamedTuple):
     """Minimisers over balls: ``weights`` and log of the excess ``log_loss``, and how stationary they are.
 
-    ``stationarity`` is the length of the projected gradient step over that of the gradient, zero at a minimiser. The
-    first axis is the radius.
+    ``stationarity`` is the part of the gradient's length that could still be followed: on the sphere, the sine of the
+    angle between descent and weights. The first axis is the radius.
     """
 
     weights: Weights
@@ -79,7 +79,7 @@ def regularization_path(
     Parameters
     ----------
     weights : Weights
-        Start, not zero and inside the first ball, with the task's leading axes.
+        Start, not zero, with the task's leading axes.
     task : Task
         What to learn; leading axes hold independent instances.
     radii : sequence of float
@@ -96,9 +96,9 @@ def regularization_path(
     Raises
     ------
     ValueError
-        If weights do not fit the task, or a number is out of its range.
+        If weights do not fit the task or are zero, or a number is out of its range.
     """
-    start = check_weights(weights, task)
+    start = _check_start(weights, task)
     R = validation.positive("radii", np.asarray(radii), ndim=1)
     if R.shape[0] == 0 or (np.diff(np.asarray(R)) <= 0).any():
         raise ValueError(f"radii must be increasing, at least one; got {np.asarray(R).tolist()}")
@@ -128,7 +128,7 @@ def least_norm_attention(weights: Weights, tokens: ArrayLike, queries: ArrayLike
     Parameters
     ----------
     weights : Weights
-        Start, with the tokens' leading axes; for factors not zero, which is a saddle.
+        Start, not zero (a saddle, for factors), with the tokens' leading axes.
     tokens : array_like, shape (..., n, T, d)
     queries : array_like, shape (..., n, d)
     optimal : array_like of int, shape (..., n)
@@ -141,11 +141,24 @@ def least_norm_attention(weights: Weights, tokens: ArrayLike, queries: ArrayLike
     Raises
     ------
     ValueError
-        If shapes disagree.
+        If shapes disagree or the start is zero.
     """
     x = validation.finite("tokens", tokens)
     task = SelectionTask(x, queries, jnp.zeros(x.shape[:-1]))
-    return _least_norm(check_weights(weights, task), task, check_optimal(optimal, task.tokens))
+    return _least_norm(_check_start(weights, task), task, check_optimal(optimal, task.tokens))
+
+
+def _check_start(weights: Weights, task: Task) -> Weights:
+    start = check_weights(weights, task)
+    axes = (-2, -1)
+    size = sum(jnp.sum(leaf**2, axis=axes) for leaf in jax.tree.leaves(start))
+    validation.require("weights", jnp.asarray(size), lambda squares: squares > 0, "nonzero (here: squared norms)")
+    return start
+
+
+def _one_by_one() -> bool:
+    # side by side, every instance runs for as long as the slowest: worth it only where that costs no time
+    return jax.default_backend() == "cpu"
 
 
 @eqx.filter_jit
@@ -170,7 +183,7 @@ def _path(start: Weights, task: Task, radii: Array, tolerance: Array, limit: Arr
         _, (ys, values, stationarities) = jax.lax.scan(at_radius, small, radii)
         return RegularizationPath(jax.vmap(unravel)(ys), values, stationarities)
 
-    paths = over_instances(one, task)(start, task)
+    paths = over_instances(one, task, sequential=_one_by_one())(start, task)
     axis = task.tokens.ndim - 3
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, axis, 0), paths)
 
@@ -183,8 +196,11 @@ def _projected_descent(objective, start: Array, radius: Array, tolerance: Array,
         return y * jnp.minimum(1.0, radius / jnp.linalg.norm(y))
 
     def stationarity(y: Array, g: Array) -> Array:
-        length = jnp.linalg.norm(g)
-        return jnp.where(length > 0, jnp.linalg.norm(project(y - g) - y) / jnp.where(length > 0, length, 1.0), 0.0)
+        length, norm = jnp.linalg.norm(g), jnp.linalg.norm(y)
+        unit, outward = y / norm, -g / jnp.where(length > 0, length, 1.0)
+        along = unit @ outward
+        held = (norm >= radius * (1 - 1e-12)) & (along > 0)
+        return jnp.where(held, jnp.linalg.norm(outward - along * unit), jnp.linalg.norm(outward))
 
     def unfinished(state) -> Array:
         y, _, g, _, _, k, moving = state
@@ -241,7 +257,7 @@ def _least_norm(start: Weights, task: SelectionTask, optimal: Array) -> LeastNor
         (y, _), _ = jax.lax.scan(tighten, (flat, jnp.zeros(count)), jnp.asarray(_PENALTIES))
         return LeastNorm(unravel(y), 0.5 * y @ y, margins(y).min())
 
-    return over_instances(one, task)(start, task, optimal)
+    return over_instances(one, task, sequential=_one_by_one())(start, task, optimal)
 
 
 def _absolute_newton(objective, start: Array) -> Array:

@@ -103,6 +103,7 @@ def test_instances_are_solved_side_by_side():
         (lambda t: regularization_path(np.eye(2), t, radii=[0.0, 1.0]), "radii must be positive"),
         (lambda t: regularization_path(np.eye(3), t, radii=[1.0]), r"weights must have shape \(2, 2\)"),
         (lambda t: regularization_path(np.eye(2), t, radii=[1.0], max_iterations=0), "max_iterations must be at least"),
+        (lambda t: regularization_path(np.zeros((2, 2)), t, radii=[1.0]), "weights must be nonzero"),
         (lambda t: least_norm_attention(np.eye(2), t.tokens, t.queries, [2]), r"optimal must be in \[0, 2\)"),
     ],
 )
