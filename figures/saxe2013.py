@@ -191,7 +191,7 @@ def learning_time(run: Run) -> Drawing:
 def learning_rate(run: Run) -> Drawing:
     """Bisect for the stability limit, scan for the fastest rate."""
     races = _races(run.scale, run.seed)
-    n_steps = run.size("steps of a probe", quick=2000, standard=10_000, full=20_000)
+    n_steps = run.size("steps of a probe", quick=2000, standard=4000, full=20_000)
     curve = np.arange(2, races.depths[-1] + 1)
     critical = [deep_linear.critical_learning_rate(s=STRENGTHS[0], depth=int(d)) for d in curve]
     task = sim.Task.from_moments(np.diag(STRENGTHS))
@@ -288,7 +288,7 @@ def _races(scale: str, seed: int) -> Races:
     depths = run.size("depths", quick=(2, 4, 8, 16), standard=(2, 4, 8, 16, 32), full=(2, 4, 8, 16, 32, 64))
     # from Gaussian weights the steps grow with depth over width, and without bound
     width = run.size("width", quick=8, standard=16, full=64)
-    draws = run.size("draws", quick=16, standard=64, full=128)
+    draws = run.size("draws", quick=16, standard=32, full=128)
     candidates = np.geomspace(0.05, 1.5, run.size("rates", quick=20, standard=30, full=60))
     task = linear_task(run.rng(), STRENGTHS, n_inputs=width, n_outputs=3)
     gaussian = run.rng("layers").standard_normal((draws, depths[-1], width, width)) / np.sqrt(width)

@@ -230,8 +230,9 @@ def perceptron_iteration_bound(
     .. math:: T_{\text{plain}} \le \frac{2 n \rho}{\mu^2}, \qquad T_{\text{normalised}} \le \frac{\rho}{\mu^2}, \qquad
               \rho = R^2 + \frac{4 w_0 (n - 1)}{\gamma} .
 
-    The plain finite bound keeps the factor 2 of a row that is barely misclassified, whose weight is half a step; the
-    perceptron meets it only in exact ties.
+    The plain finite bound keeps the factor 2 of a row that is barely misclassified, whose weight is half a step. The
+    perceptron would need it only where, after the first step, no row but exactly tied ones is left to correct: on such
+    paths, of probability 0 for continuous data, n R^2 / mu^2 is not proved.
 
     Parameters
     ----------
