@@ -4,8 +4,6 @@ Time is t = learning rate times number of steps. Step counts and learning rates 
 serves every learning rate and every horizon of a given network shape.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

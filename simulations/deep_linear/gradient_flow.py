@@ -4,8 +4,6 @@ Adaptive Runge-Kutta of order 8 (Dormand-Prince). Solutions are never interpolat
 the requested times, and lands on a level by changing its independent variable (Hénon 1982, Physica D 5, 412).
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Curvature of the loss at given weights, by automatic differentiation, and how gradient descent fares near there."""
 
-# ruff: noqa: F722
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Every function makes one network; `jax.vmap` over keys, or `simulations.replicates`, makes many.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from functools import partial
 

@@ -4,8 +4,6 @@ Integrals against the Gaussian density are trapezoidal sums, whose error for the
 faster than any power of the spacing.
 """
 
-# ruff: noqa: F722
-
 from functools import partial
 from typing import NamedTuple
 

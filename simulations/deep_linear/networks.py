@@ -1,7 +1,5 @@
 """Weights of a deep linear network, the task it is trained on, and the loss that training descends."""
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 
 import equinox as eqx

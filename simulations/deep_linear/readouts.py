@@ -1,7 +1,5 @@
 """What one looks at in trained weights: modes, couplings, conserved quantities, distances; plain linear algebra."""
 
-# ruff: noqa: F722
-
 from itertools import pairwise
 
 import jax.numpy as jnp

@@ -4,8 +4,6 @@ Every function simulates one product from one key, drawing each factor when its 
 grow with depth; `simulations.replicates` runs many.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from functools import partial
 

@@ -5,8 +5,6 @@ the pair (activations, one tangent vector) alone, drawn from the exact law that 
 width (up to millions).
 """
 
-# ruff: noqa: F722
-
 from functools import partial
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Units of Tirer, Huang and Niles-Weed: squared loss with decays lambda_W / K on t
 features, balanced classes, no bias.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Handwritten digits: the real data on which networks are trained to collapse."""
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

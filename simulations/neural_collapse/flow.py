@@ -1,7 +1,5 @@
 """Gradient flow and gradient descent on a feature model: how the factors get to collapse."""
 
-# ruff: noqa: F722
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Statistics of collapse on features and heads, as the simulations measure them."""
 
-# ruff: noqa: F722
-
 from typing import NamedTuple
 
 import equinox as eqx

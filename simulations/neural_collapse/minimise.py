@@ -1,7 +1,5 @@
 """Direct minimisation: L-BFGS from many random starts at several scales, then Newton steps to a stationary point."""
 
-# ruff: noqa: F722
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

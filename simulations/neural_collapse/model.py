@@ -1,7 +1,5 @@
 """Unconstrained feature models: free features under a (deep) linear head, and the objective that both minimise."""
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Real networks under a deep linear head: a perceptron and a small convolutional network for 8 x 8 images."""
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple

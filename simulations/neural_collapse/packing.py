@@ -1,7 +1,5 @@
 """Directions that repel each other until they are as far apart as they can be."""
 
-# ruff: noqa: F722
-
 from typing import NamedTuple
 
 import equinox as eqx

@@ -3,8 +3,6 @@
 Every function takes factors with any leading axes (starts, decays, times) and keeps them.
 """
 
-# ruff: noqa: F722
-
 from typing import NamedTuple
 
 import equinox as eqx

@@ -5,8 +5,6 @@ whose within-class covariance does not change to first order, which is what is l
 renormalised at every instant.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Units of Tirer, Huang and Niles-Weed, as in :mod:`simulations.neural_collapse.ce
 beta / (2 K n) times the squared distance of the features from H_0.
 """
 
-# ruff: noqa: F722
-
 from typing import Any, NamedTuple
 
 import equinox as eqx

@@ -1,7 +1,5 @@
 """Training real networks to collapse, and the statistics that are taken on the way."""
 
-# ruff: noqa: F722
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ Everything is computed relative to the token that currently wins its input's sof
 relative accuracy when the others' probabilities are far below rounding.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 r"""Batch Hessians sampled: a spike shared by all samples, a random matrix for each, and the top of their mean."""
 
-# ruff: noqa: F722
-
 from typing import NamedTuple
 
 import jax

@@ -4,8 +4,6 @@ Each is a module with a ``point`` (flat parameters), a ``gradient`` of its loss,
 in a small displacement, that vanishes exactly on the set of minima.
 """
 
-# ruff: noqa: F722
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp

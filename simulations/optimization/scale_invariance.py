@@ -3,8 +3,6 @@ r"""Scale-invariant weights under momentum: losses that ignore the norm, and wal
 Updates are :math:`p_t = \beta p_{t-1} + \nabla f(w_t)`, :math:`w_{t+1} = w_t - \eta p_t`, without momentum at first.
 """
 
-# ruff: noqa: F722
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ runs fails. Its growth is measured on a population instead: every step multiplie
 is then resampled in proportion to each member's share of it.
 """
 
-# ruff: noqa: F722
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
