@@ -5,7 +5,7 @@ import numpy as np
 from paper_checks.agreement import ConvergenceOrder, Identity
 from paper_checks.claim import Paper, Run, Trial
 from paper_checks.evidence import Steps
-from paper_checks.problems import linear_task, literal_riccati
+from paper_checks.problems import linear_task, riccati_variant
 from simulations import deep_linear as sim
 from theory import deep_linear
 
@@ -47,7 +47,7 @@ def riccati(run: Run) -> Trial:
     def literal(*, rate: float = 2.0, factor: float = 1.0) -> np.ndarray:
         return np.stack(
             [
-                literal_riccati(start(sign), sigma_yx, times, rate=rate, imbalance=factor * sign * imbalance)
+                riccati_variant(start(sign), sigma_yx, times, rate=rate, imbalance=factor * sign * imbalance)
                 for sign in (1, -1)
             ]
         )

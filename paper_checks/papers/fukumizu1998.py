@@ -5,7 +5,7 @@ import numpy as np
 from paper_checks.agreement import ConvergenceOrder
 from paper_checks.claim import Paper, Run, Trial
 from paper_checks.evidence import Steps
-from paper_checks.problems import literal_riccati
+from paper_checks.problems import riccati_variant
 from simulations import deep_linear as sim
 from theory import deep_linear
 
@@ -64,7 +64,7 @@ def riccati(run: Run) -> Trial:
         predict=predict,
         measure=measure,
         controls={
-            "exp(F r) for exp(2 F r) in the integral": lambda: literal_riccati(start(), sigma_yx, times, rate=1.0),
+            "exp(F r) for exp(2 F r) in the integral": lambda: riccati_variant(start(), sigma_yx, times, rate=1.0),
             "decoupled modes": decoupled,
             "twice the task": lambda: predict(scale=2.0),
         },
