@@ -5,7 +5,7 @@ import numpy as np
 from paper_checks.agreement import ConvergenceOrder, Identity
 from paper_checks.claim import Paper, Run, Trial
 from paper_checks.evidence import Steps
-from paper_checks.problems import linear_task, riccati_variant
+from paper_checks.problems import LinearTask, linear_task, riccati_variant
 from simulations import deep_linear as sim
 from theory import deep_linear
 
@@ -80,16 +80,20 @@ def riccati(run: Run) -> Trial:
     controls=("first layer doubled", "weights of half the size", "task 5 % stronger"),
 )
 def small_init(run: Run) -> Trial:
-    """Integrate the flow from the same Gaussian directions at scales that halve, while each mode rises."""
-    inputs, hidden, outputs = run.size("layers", quick=(4, 3, 3), standard=(12, 8, 6), full=(100, 30, 10))
-    coarsest = run.size("largest sigma", quick=4e-3, standard=2e-3, full=1e-3)
+    """Integrate the flow from the same Gaussian directions at scales that halve, while each mode rises.
+
+    Strengths of ratio 2 make the error a series in whole powers of sigma, and directions are drawn until both modes
+    have room to grow: sigma^2 over the overlap that grows is what has to be small.
+    """
+    inputs, hidden, outputs = run.size("layers", quick=(4, 8, 3), standard=(12, 8, 6), full=(100, 30, 10))
+    coarsest = run.size("largest sigma", quick=2e-3, standard=2e-3, full=1e-3)
     sigmas = coarsest * np.array([1.0, 0.5, 0.25, 0.125])
     rng = run.rng()
-    target = linear_task(rng, [2.0, 1.2], n_inputs=inputs, n_outputs=outputs)
-    first, second = rng.standard_normal((hidden, inputs)), rng.standard_normal((outputs, hidden))
+    target = linear_task(rng, [2.0, 1.0], n_inputs=inputs, n_outputs=outputs)
+    first, second = _growing_directions(rng, target, hidden)
     # a mode rises around ln(1 / sigma) / s; the error is uniform in time only if the times move along
-    offsets = np.array([-1.0, 0.0, 1.0, 2.0])
-    times = [np.sort(np.ravel((offsets - np.log(sigma)) / target.s[:, None])) for sigma in sigmas]
+    offsets = np.array([-1.0, 0.0, 1.0])
+    times = [np.sort(np.ravel((offsets - np.log(sigma * np.sqrt(hidden / 2))) / target.s[:, None])) for sigma in sigmas]
 
     def measure() -> Steps:
         task = sim.Task.from_moments(target.sigma_yx)
@@ -117,3 +121,13 @@ def small_init(run: Run) -> Trial:
         },
         scale="largest",
     )
+
+
+def _growing_directions(rng: np.random.Generator, target: LinearTask, hidden: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw Gaussian layers until no combination of the modes starts below half its typical growing overlap."""
+    while True:
+        first = rng.standard_normal((hidden, target.v.shape[0]))
+        second = rng.standard_normal((target.u.shape[0], hidden))
+        growing = (first @ target.v + second.T @ target.u) / np.sqrt(2 * hidden)
+        if np.linalg.norm(growing, -2) > 0.5:
+            return first, second
