@@ -1,0 +1,1 @@
+"""In-context learners in closed form: one step of gradient descent, linear attention trained, Newton iterations."""
