@@ -26,3 +26,28 @@ def test_the_links_of_the_documents_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_a_run_is_summed_up_a_row_a_paper_and_shown_a_row_a_claim():
+    def claim(name, **changes):
+        row = {
+            "id": f"saxe2013.{name}",
+            "paper": "saxe2013",
+            "rule": "Identity",
+            "status": "confirmed",
+            "expected": "confirmed",
+            "ok": True,
+            "statistic": 1e-13,
+            "threshold": 1e-12,
+            "resolution": 1e-12,
+            "controls": [{"name": "a", "rejected": True}],
+            "seconds": 2.0,
+        }
+        return {**row, **changes}
+
+    erratum = claim("printed", status="refuted", expected="refuted", resolution=None)
+    slipped = claim("slipped", ok=False, controls=[{"name": "a", "rejected": False}], resolution=1e-2)
+    document = {"claims": [claim("sigmoid"), erratum, slipped]}
+    assert readme["summary_table"](document).splitlines()[-1] == "| saxe2013 | 1 | 1 | 1 | 2/3 | 5e-03, 1e-02 | 6 |"
+    rows = readme["verdicts_table"](document).splitlines()[2:]
+    assert [row.split(" | ")[2] for row in rows] == ["confirmed", "refuted (erratum)", "**confirmed**"]

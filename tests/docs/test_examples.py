@@ -11,7 +11,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"```(python|text)\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["deep_linear.md"])
+PAGES = sorted(page.name for page in DOCS.glob("*.md") if "```python" in page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_print_what_the_page_says(page):
     blocks = BLOCK.findall((DOCS / page).read_text())
     names: dict = {}
