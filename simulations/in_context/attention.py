@@ -63,7 +63,7 @@ def make_layer(key: ArrayLike, query: ArrayLike, value: ArrayLike, projection: A
 def random_layer(key: Key[Array, ""], *, width: int, std: float = 1.0, n_layers: int | None = None) -> Layer:
     """Return square matrices of independent N(0, std^2 / width) entries; ``n_layers`` of them stacked when given."""
     width = validation.integer("width", width, minimum=1)
-    shape = (width, width)
+    shape: tuple[int, ...] = (width, width)
     if n_layers is not None:
         shape = (validation.integer("n_layers", n_layers, minimum=1), *shape)
     scale = jnp.asarray(std) / jnp.sqrt(width)

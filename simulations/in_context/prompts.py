@@ -126,7 +126,7 @@ def channel_errors(tokens: Float[Array, "tokens width"], dim: int) -> Float[Arra
     The prediction is minus the query's label slot; the true label of unit task j at unit query k is 1 where j = k.
     """
     predictions = -tokens[-dim:, dim:]
-    return jnp.sum((predictions - jnp.eye(*predictions.shape)) ** 2)
+    return jnp.sum((predictions - jnp.eye(dim, predictions.shape[1])) ** 2)
 
 
 def _nodes(law: str, count: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
