@@ -1,0 +1,1 @@
+"""Finite-width networks as they are: sampled, differentiated, trained, and measured at many widths."""
