@@ -44,6 +44,7 @@ from simulations.neural_collapse.readouts import (
     product_singular_values,
 )
 from simulations.neural_collapse.renormalised import RenormalisedPath, renormalised_path, whitened_features
+from simulations.neural_collapse.stability import critical_bias_decay
 from simulations.neural_collapse.tied import (
     ResponseMatrix,
     TiedPoint,
@@ -82,6 +83,7 @@ __all__ = [
     "collapse_metrics",
     "collapsed_point",
     "convolutional",
+    "critical_bias_decay",
     "data_loss",
     "digits",
     "distinct_values",

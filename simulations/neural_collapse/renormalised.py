@@ -33,12 +33,15 @@ class RenormalisedPath(NamedTuple):
         Loss of the best head.
     covariance_drift : array, shape (T,)
         Largest change of an entry of the within-class covariance.
+    means : array, shape (T, d, K)
+        Centred class means after whitening within classes.
     """
 
     signal: Float[Array, "times modes"]
     turned: Float[Array, " times"]
     loss: Float[Array, " times"]
     covariance_drift: Float[Array, " times"]
+    means: Float[Array, "times dim classes"]
 
 
 def whitened_features(
@@ -167,6 +170,7 @@ def _path(h: Array, k: int, times: Array) -> RenormalisedPath:
             turned=jnp.max(jnp.abs(seen - jnp.diag(jnp.diagonal(seen)))) / signal[0],
             loss=least_squares_loss(now, k),
             covariance_drift=jnp.max(jnp.abs(_covariance(now, k) - initial)),
+            means=means,
         )
 
     return integrate(velocity, h, times, observe)

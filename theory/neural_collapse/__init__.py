@@ -1,11 +1,14 @@
 """Neural collapse: minimisers of unconstrained feature models in closed form, their phases, response and dynamics."""
 
-from theory.neural_collapse.bias_decay import BiasDecayMinimizer, ufm_mse_bias_decay_minimizer
+from theory.neural_collapse.bias_decay import BiasDecayMinimizer, critical_bias_decay, ufm_mse_bias_decay_minimizer
 from theory.neural_collapse.central_path import NC1Rates, central_path_flow, nc1_rates
 from theory.neural_collapse.cross_entropy import CESolution, ufm_ce_cross_polytope, ufm_ce_etf
 from theory.neural_collapse.frames import simplex_etf
 from theory.neural_collapse.metrics import ClassStatistics, NCMetrics, class_statistics, nc_metrics
 from theory.neural_collapse.mode_flow import (
+    LinearizedFlow,
+    central_path_loss,
+    linearized_flow,
     linearized_flow_spectrum,
     renormalized_central_path,
     ufm_gradient_flow_bias,
@@ -41,6 +44,7 @@ __all__ = [
     "CESolution",
     "ClassStatistics",
     "Fate",
+    "LinearizedFlow",
     "LocalMinima",
     "NC1Rates",
     "NCMetrics",
@@ -50,10 +54,13 @@ __all__ = [
     "Response",
     "UFMMinimizer",
     "central_path_flow",
+    "central_path_loss",
     "class_statistics",
     "collapse_threshold",
+    "critical_bias_decay",
     "critical_class_size",
     "fold_threshold",
+    "linearized_flow",
     "linearized_flow_spectrum",
     "mode_singular_value",
     "nc1_rates",

@@ -86,3 +86,52 @@ def ufm_mse_bias_decay_minimizer(
         constant_singular_value=float(constant),
         bias=float((s - constant) / ((1 + lam_b) * np.sqrt(k * samples))),
     )
+
+
+def critical_bias_decay(
+    num_classes: int, samples_per_class: int, *, weight_decay: float, feature_decay: float
+) -> float:
+    r"""Decay of the bias up to which the minimiser of :func:`ufm_mse_bias_decay_minimizer` is a simplex ETF.
+
+    .. math:: \frac{\lambda_b}{1 + \lambda_b} = K \sqrt{n \lambda_W \lambda_H}
+
+    Beyond it the mode that all classes share grows continuously, sigma_0 / sqrt(n) = 1 - kappa_c / kappa. Costs O(1).
+
+    Parameters
+    ----------
+    num_classes : int
+        K >= 2.
+    samples_per_class : int
+        n >= 1.
+    weight_decay, feature_decay : float
+        lam_W and lam_H, positive, with K sqrt(n lam_W lam_H) below 1: from there on nothing but the bias is learned.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    Own derivation, for the model of Zhou et al. (2022), arXiv:2203.01238.
+
+    Examples
+    --------
+    >>> critical_bias_decay(2, 1, weight_decay=0.25, feature_decay=0.25)
+    1.0
+    """
+    k = validation.integer("num_classes", num_classes, minimum=2)
+    n = validation.integer("samples_per_class", samples_per_class, minimum=1)
+    lam_w = validation.positive_scalar("weight_decay", weight_decay)
+    lam_h = validation.positive_scalar("feature_decay", feature_decay)
+    kappa = k * float(np.sqrt(n * lam_w * lam_h))
+    if kappa >= 1:
+        raise ValueError(
+            f"weight_decay must be below {1 / (k**2 * n * lam_h):g}, as nothing but the bias is learned from there on; "
+            f"got {lam_w:g}"
+        )
+    return kappa / (1 - kappa)

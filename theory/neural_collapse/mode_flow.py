@@ -1,13 +1,24 @@
 """Dynamics of collapse mode by mode: growth from small features, and the renormalised central path."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory import validation
+from theory.neural_collapse import _checks
 
 Array = NDArray[np.float64]
 
 NEWTON_STEPS = 200
+LARGEST_GROWTH = 700.0  # e^709 is the largest float
+
+
+class LinearizedFlow(NamedTuple):
+    """Head ``weights`` (T, K, d) and ``features`` (T, d, K n) along the linearised flow."""
+
+    weights: Array
+    features: Array
 
 
 def ufm_gradient_flow_modes(m0: ArrayLike, t: ArrayLike, *, target: ArrayLike, decay: float = 0.0) -> Array:
@@ -149,6 +160,62 @@ def linearized_flow_spectrum(num_classes: int, samples_per_class: int, dim: int)
     return np.repeat([-np.sqrt(n), 0.0, np.sqrt(n)], [moving, still, moving])
 
 
+def linearized_flow(weights: ArrayLike, features: ArrayLike, t: ArrayLike) -> LinearizedFlow:
+    r"""Small heads and features under the linear flow of :func:`linearized_flow_spectrum`, from any start.
+
+    With U the labels divided by sqrt(n), whose rows are orthonormal, and J = 11^T/K, the parts A = (I - J) W and
+    B = (I - J) U H^T feed each other at the rate sqrt(n), and all else stays where it is:
+
+    .. math:: A(t) = A_0 \cosh x + B_0 \sinh x , \qquad B(t) = B_0 \cosh x + A_0 \sinh x , \qquad x = \sqrt n\, t ,
+
+    .. math:: W(t) = J W_0 + A(t) , \qquad H(t) = H_0 + (B(t) - B_0)^T U .
+
+    Soon both are A_0 + B_0, up to their lengths: every sample at its class mean, the means along the rows of the head,
+    and their geometry that of the start. Costs O(T d K n).
+
+    Parameters
+    ----------
+    weights : array_like, shape (K, d)
+        W_0.
+    features : array_like, shape (d, K n)
+        H_0, samples ordered by class.
+    t : array_like, shape (T,)
+        Times >= 0, in any order, with sqrt(n) t at most 700.
+
+    Returns
+    -------
+    LinearizedFlow
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, or a time is negative or so large that the flow overflows.
+
+    References
+    ----------
+    Mixon, Parshall and Pi (2020), arXiv:2011.11619, where the growing directions are; solved here for any start.
+
+    Examples
+    --------
+    >>> flow = linearized_flow([[1.0], [-1.0]], [[0.0, 0.0]], [0.0, 1.0])
+    >>> flow.features.round(3).tolist()
+    [[[0.0, 0.0]], [[1.175, -1.175]]]
+    """
+    w0 = validation.finite("weights", weights, ndim=2)
+    h0, k, n = _checks.balanced_columns("features", features, w0.shape[0])
+    if h0.shape[0] != w0.shape[1]:
+        raise ValueError(f"features must have {w0.shape[1]} rows, as weights has columns; got shape {h0.shape}")
+    x = np.sqrt(n) * validation.nonnegative("t", t, ndim=1)
+    if x.size and x.max() > LARGEST_GROWTH:
+        raise ValueError(f"t must be at most {LARGEST_GROWTH / np.sqrt(n):g}; got {x.max() / np.sqrt(n):g}")
+    sums = h0.reshape(-1, k, n).sum(axis=2).T / np.sqrt(n)  # U H^T
+    a0, b0 = w0 - w0.mean(axis=0), sums - sums.mean(axis=0)
+    # cosh x - 1, without the cancellation at small x
+    rise, cross = (2 * np.sinh(x / 2) ** 2)[:, None, None], np.sinh(x)[:, None, None]
+    change = (rise * b0 + cross * a0).swapaxes(1, 2) / np.sqrt(n)
+    return LinearizedFlow(weights=w0 + rise * a0 + cross * b0, features=h0 + np.repeat(change, n, axis=2))
+
+
 def renormalized_central_path(omega0: ArrayLike, t: ArrayLike, *, num_classes: int) -> Array:
     r"""Singular values of the means along the central path, in units of the spread within classes.
 
@@ -208,3 +275,46 @@ def renormalized_central_path(omega0: ArrayLike, t: ArrayLike, *, num_classes: i
             break
         z = new
     return start * np.exp(z)
+
+
+def central_path_loss(omega: ArrayLike, *, num_classes: int) -> float | Array:
+    r"""Squared error of the best affine head on features with given normalised class means.
+
+    .. math:: \frac{1}{2Kn} \min_{W, b} \lVert W H + b 1^T - Y \rVert_F^2
+              = \frac12 \sum_{j=1}^{K-1} \frac{1}{K + \omega_j^2} ,
+
+    omega_j the singular values of :math:`\Sigma_W^{-1/2} \bar H_c`, balanced classes; those not given are zero. The
+    potential of the flow of :func:`renormalized_central_path`. Costs O(1) an entry.
+
+    Parameters
+    ----------
+    omega : array_like, shape (..., k)
+        Singular values, nonnegative, k <= K - 1.
+    num_classes : int
+        K >= 2.
+
+    Returns
+    -------
+    float or ndarray
+        Loss, of the shape of ``omega`` without its last axis.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or there are more than K - 1 singular values.
+
+    References
+    ----------
+    Han, Papyan and Donoho (2022), arXiv:2106.02073.
+
+    Examples
+    --------
+    >>> central_path_loss([0.0, 0.0], num_classes=3) == 1 / 3  # the head knows nothing but the bias
+    True
+    """
+    k = validation.integer("num_classes", num_classes, minimum=2)
+    w = validation.nonnegative("omega", omega)
+    if w.ndim == 0 or w.shape[-1] > k - 1:
+        raise ValueError(f"omega must have at most num_classes - 1 = {k - 1} entries on its last axis; got {w.shape}")
+    absent = (k - 1 - w.shape[-1]) / k
+    return _checks.as_given((np.sum(1 / (k + w**2), axis=-1) + absent) / 2)

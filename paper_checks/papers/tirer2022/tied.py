@@ -9,6 +9,7 @@ from paper_checks.agreement import Bound, ConvergenceOrder, Identity
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Array, Steps
 from paper_checks.papers.tirer2022.paper import PAPER
+from paper_checks.problems import frame
 from simulations import neural_collapse as sim
 from theory import neural_collapse as nc
 
@@ -25,9 +26,17 @@ class Stationary(NamedTuple):
 
 
 def _problem(run: Run) -> tuple[int, Array]:
-    """Draw features (R, d, K n) to tie others to, with lengths of order one; return K with them."""
+    """Draw features (R, d, K n) to tie others to, and return K with them.
+
+    Class means are orthogonal, with lengths from 0.8 to 1.6, and deviations normal. Were the means normal too, they
+    would nearly coincide in some draws, where NC1 is large and changes on a time scale of its own, shorter than the
+    steps taken here.
+    """
     k, n, d = run.size("classes, samples, dimension", quick=(3, 4, 5), standard=(4, 8, 10), full=(10, 50, 64))
-    return k, run.rng().standard_normal((run.size("instances", quick=6, standard=16, full=32), d, k * n))
+    rng = run.rng()
+    count = run.size("instances", quick=6, standard=16, full=32)
+    means = np.stack([frame(rng, d, k) * rng.uniform(0.8, 1.6, k) for _ in range(count)])
+    return k, np.repeat(means, n, axis=2) + _deviations(rng.standard_normal((count, d, k * n)), k)
 
 
 @lru_cache(maxsize=4)
@@ -144,11 +153,11 @@ def within_bound(run: Run) -> Trial:
 def implicit_step(run: Run) -> Trial:
     """Minimise over head and features at falling step sizes, starting from the features that they are tied to.
 
-    The change of the ratio is 1/beta times its rate, so that rounding of the ratio counts beta times: 1e-15 x 640 and,
-    as rates are 1e-3 of the ratio at times, 1e-9 at most.
+    The change of the ratio is 1/beta times its rate, so that rounding of the ratio counts beta times: 1e-15 x 1280,
+    and rates are 1e-2 of the ratio and more: 1e-9 with room to spare.
     """
     k, ties = _problem(run)
-    betas = 10.0 * 2.0 ** np.arange(run.size("step sizes", quick=6, standard=7, full=7))
+    betas = 20.0 * 2.0 ** np.arange(run.size("step sizes", quick=6, standard=7, full=7))
 
     def measure() -> Steps:
         points = _stationary(run, tuple(betas), DECAYS["weight_decay"])
