@@ -36,11 +36,13 @@ class FlowLimit:
 
 
 @dataclass(frozen=True)
-class RankOneMinimum:
-    """Loss of the local minimum of rank one, and its distance from the global minimum."""
+class RankOnePoint:
+    """Loss of the stationary point of rank one, its distance from the global minimum, and whether it holds training."""
 
     loss: float
     gap: float
+    second_variation: Array
+    is_local_minimum: bool
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,8 @@ def gradient_flow_limit(cov: ArrayLike, *, n_train: float) -> FlowLimit:
     return FlowLimit(preconditioner=inverse, kq_block=inverse / scale, pv_scalar=scale, loss=float(excess.sum() / 2))
 
 
-def rank_one_minimum(cov: ArrayLike, *, n_train: float) -> RankOneMinimum:
-    r"""Local minimum in which a layer can be caught when all its entries start at random.
+def rank_one_point(cov: ArrayLike, *, n_train: float) -> RankOnePoint:
+    r"""Stationary point in which a layer can be caught when all its entries start at random.
 
     With last row :math:`(p^T, 0)` of the value matrix and last row :math:`(q^T, 0)` of the key-query matrix and
     nothing else, the layer computes :math:`\hat y = (x_q \cdot q)(p \cdot X^T y) / M`. The best such layer is a
@@ -166,19 +168,23 @@ def rank_one_minimum(cov: ArrayLike, *, n_train: float) -> RankOneMinimum:
 
     .. math:: \tfrac12 \sum_{i \geq 2} \lambda_i^2 / \gamma_i ,
 
-    the eigenvalues of Lambda and Gamma in falling order: all but the strongest direction is lost. Costs O(d^3).
+    the eigenvalues of Lambda and Gamma in falling order: all but the strongest direction is lost. It is a local minimum
+    when the second variation in u and the diagonal of U (in the eigenbasis) is positive definite, as it is for short
+    prompts; for long ones it is a saddle, and training from random entries may end in lower local minima nearby, which
+    have no closed form here. Costs O(d^3).
 
     Parameters
     ----------
     cov : array_like, shape (d, d)
-        Covariance Lambda of the inputs, positive definite.
+        Covariance Lambda of the inputs, positive definite; its largest eigenvalue should be simple.
     n_train : int or inf
         Number N >= 1 of examples in a training prompt.
 
     Returns
     -------
-    RankOneMinimum
-        ``loss`` with the factor 1/2, and ``gap``.
+    RankOnePoint
+        ``loss`` with the factor 1/2, ``gap``, and ``is_local_minimum``. ``second_variation`` is the Hessian (d + 1, d + 1)
+        of the loss in :math:`\|q\| u` and :math:`\|p\| \lambda_i U_{ii}`, in the eigenbasis, strongest direction first.
 
     Raises
     ------
@@ -191,14 +197,38 @@ def rank_one_minimum(cov: ArrayLike, *, n_train: float) -> RankOneMinimum:
 
     Examples
     --------
-    >>> round(rank_one_minimum([[1.3, 0.4], [0.4, 0.7]], n_train=2).gap, 12)
-    0.071428571429
+    >>> point = rank_one_point([[1.3, 0.4], [0.4, 0.7]], n_train=2)
+    >>> round(point.gap, 12), point.is_local_minimum
+    (0.071428571429, True)
     """
     limit = gradient_flow_limit(cov, n_train=n_train)
-    eigenvalues = np.linalg.eigvalsh(covariance("cov", cov))
-    gamma = np.linalg.eigvalsh(gamma_matrix(cov, n_train=n_train))
-    gap = float(np.sum(eigenvalues[:-1] ** 2 / gamma[:-1]) / 2)
-    return RankOneMinimum(loss=limit.loss + gap, gap=gap)
+    lam = np.linalg.eigvalsh(covariance("cov", cov))[::-1]
+    gamma = np.linalg.eigvalsh(gamma_matrix(cov, n_train=n_train))[::-1]
+    gap = float(np.sum(lam[1:] ** 2 / gamma[1:]) / 2)
+    form = _second_variation(lam, gamma[0], length("n_train", n_train))
+    stable = bool(np.linalg.eigvalsh(form)[0] > 0)
+    return RankOnePoint(loss=limit.loss + gap, gap=gap, second_variation=form, is_local_minimum=stable)
+
+
+def _second_variation(lam: Array, strongest: float, n: float) -> Array:
+    r"""Second variation of the loss at the point of rank one, in :math:`\|q\| u` and :math:`\|p\| \lambda_i U_{ii}`.
+
+    The answer changes by :math:`x_q^T U^T X^T X p + u (q \cdot x_q) y^T y + (p \cdot x_q)(x_q^T U x_q)`, all over N,
+    whose mean square costs; the product of u and U wins back what is lost of the signal.
+    """
+    trace, square, first = lam.sum(), np.sum(lam**2), lam[0]
+    size = len(lam)
+    e = np.eye(size)[0]
+    ones, biased = np.ones(size), np.ones(size) + 2 * e  # size-biased means: the query meets p once more
+    form = np.zeros((size + 1, size + 1))
+    pairs = (1 + 1 / n) * np.outer(e, e) + np.eye(size) / n  # two context inputs
+    own = (np.outer(biased, biased) + 2 * np.eye(size) + 4 * np.outer(e, e)) / n**2  # the query with itself
+    mixed = (np.outer(e, ones) + np.outer(ones, e) + 4 * np.outer(e, e)) / n
+    form[1:, 1:] = first * (pairs + own + mixed)
+    form[0, 0] = first * (trace**2 * (1 + 2 / n) + square * (2 + 4 / n))
+    form[0, 1:] = first * ((trace + 2 * first / n) * e + trace / n * biased) - strongest * lam * (ones - e)
+    form[1:, 0] = form[0, 1:]
+    return form
 
 
 def random_covariance_limit(m1: float, m2: float, m3: float, *, dim: int, n_train: float) -> RandomCovarianceLimit:

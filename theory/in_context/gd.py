@@ -14,13 +14,13 @@ from theory.in_context.duality import dual_form, momentum_gd, value_ema
 from theory.in_context.flow_limit import (
     FlowLimit,
     RandomCovarianceLimit,
-    RankOneMinimum,
+    RankOnePoint,
     flow_loss,
     gamma_matrix,
     gradient_flow_limit,
     gram_sandwich,
     random_covariance_limit,
-    rank_one_minimum,
+    rank_one_point,
 )
 from theory.in_context.gradient_flow import (
     FlowPath,
@@ -67,7 +67,7 @@ __all__ = [
     "OneStepOptimum",
     "PreconditionedOptimum",
     "RandomCovarianceLimit",
-    "RankOneMinimum",
+    "RankOnePoint",
     "RankOneTrap",
     "ResponseMoments",
     "RiskDecomposition",
@@ -103,7 +103,7 @@ __all__ = [
     "pl_constant",
     "preconditioned_optimum",
     "random_covariance_limit",
-    "rank_one_minimum",
+    "rank_one_point",
     "rank_one_trap",
     "response_moments",
     "scalar_bayes_risk",
