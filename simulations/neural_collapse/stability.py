@@ -13,7 +13,7 @@ from simulations.neural_collapse.minimise import minimise
 from simulations.neural_collapse.model import Factors, FeatureModel, objective
 
 BISECTIONS = 60
-DOWNWARDS = -1e-9  # curvature that counts as negative: rotations of the factors leave many at zero, up to rounding
+DOWNWARDS = -1e-11  # curvature that counts as negative: rotations of the factors leave many at zero, up to rounding
 
 
 def critical_bias_decay(model: FeatureModel, key: Array, *, largest: ArrayLike = 1e3) -> Float[Array, ""]:
