@@ -54,7 +54,7 @@ def minimum_norm(features: Array, norm: Norm) -> MaxMargin:
     InfeasibleError
         If no W clears the margins, with the certificate.
     RuntimeError
-        If the solver's answer cannot be certified to 1e-6.
+        If neither a solution nor infeasibility can be certified to 1e-6.
     """
     unit = float(np.linalg.norm(features, axis=(1, 2)).max())
     if unit == 0:
@@ -62,7 +62,13 @@ def minimum_norm(features: Array, norm: Norm) -> MaxMargin:
     F = features / unit
     solved = _solve(F, norm)
     if solved is None:
-        raise infeasible(features)
+        error = infeasible(features)
+        if error.residual <= _CERTIFIED:
+            raise error
+        raise RuntimeError(
+            f"the minimum-{norm}-norm problem could be neither solved nor proved infeasible (the best convex "
+            f"combination of its features has relative norm {error.residual:.1e})"
+        )
     W, duals = solved
     if norm == "fro":
         W, duals = _polish(F, W, duals)

@@ -122,19 +122,58 @@ def offset_decay_exponent(features: ArrayLike, duals: ArrayLike, margins: ArrayL
     return float(max(0.0, min(rates.min(), slack, 1.0)))
 
 
+def finite_part(features: ArrayLike, offsets: ArrayLike, *, initial_weights: ArrayLike | None = None) -> Array:
+    r"""Limit of :math:`W(t) - \log t\, W_{mm}` when the support margins are :math:`\log t + o_s`.
+
+    W moves in the span of the F_s only, so that what it keeps of W(0) is the part orthogonal to them:
+
+    .. math:: P = \sum_s (G^{-1} o)_s F_s + W_\perp(0), \qquad G_{ab} = \langle F_a, F_b\rangle .
+
+    Holds along the gradient flow when every token is a support token. Along the regularisation path
+    min {loss : ||W||_F <= R}, which forgets its start, the part of P orthogonal to W_mm is the limit of
+    :math:`W_R - R\, W_{mm} / \|W_{mm}\|_F` for every instance without zero multipliers. Costs O(m^2 d^2).
+
+    Parameters
+    ----------
+    features : array_like, shape (m, ...)
+        F_s of the support, linearly independent.
+    offsets : array_like, shape (m,)
+        o_s, see :func:`margin_offsets`.
+    initial_weights : array_like, shape of one feature, optional
+        W(0) of the flow; zero when left out.
+
+    Returns
+    -------
+    ndarray, shape of one feature
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or the features are linearly dependent.
+
+    References
+    ----------
+    Derived here.
+
+    Examples
+    --------
+    >>> finite_part([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [1.0, 3.0], initial_weights=[5.0, 6.0, 7.0])
+    array([1. , 1.5, 7. ])
+    """
+    part, _ = _parts(features, offsets, initial_weights)
+    return part.reshape(np.shape(features)[1:])
+
+
 def direction_constant(features: ArrayLike, offsets: ArrayLike, *, initial_weights: ArrayLike | None = None) -> float:
     r"""Limit of :math:`(1 - \cos(W, W_{mm}))\,\|W\|_F^2` when the support margins are a common growth plus offsets.
 
-    With :math:`\langle F_s, W\rangle = \log t + o_s` and W in the span of the F_s, apart from a part of W(0) that never
-    moves,
+    Half the squared length of the part of :func:`finite_part` that is orthogonal to W_mm,
 
     .. math:: C = \tfrac12 \Bigl( o^\top G^{-1} o - \frac{(1^\top G^{-1} o)^2}{1^\top G^{-1} 1}
-              + \|W_\perp(0)\|_F^2 \Bigr), \qquad G_{ab} = \langle F_a, F_b\rangle .
+              + \|W_\perp(0)\|_F^2 \Bigr), \qquad G_{ab} = \langle F_a, F_b\rangle ,
 
-    Holds along the gradient flow when every token is a support token, and along the regularisation path
-    min {loss : ||W||_F <= R} for every instance without zero multipliers, where W is a combination of features whose
-    other coefficients vanish and nothing is left of an initialisation. :math:`\sin^2` of the angle times ||W||^2 tends
-    to 2 C with the margins' own power of t; 1 - cos adds a relative C / (2 ||W||^2).
+    for the flow and for the regularisation path alike, under the same conditions. :math:`\sin^2` of the angle times
+    ||W||^2 tends to 2 C with the margins' own power of t; 1 - cos adds a relative C / (2 ||W||^2). Costs O(m^2 d^2).
 
     Parameters
     ----------
@@ -163,6 +202,12 @@ def direction_constant(features: ArrayLike, offsets: ArrayLike, *, initial_weigh
     >>> round(direction_constant([[1.0, 0.0], [0.0, 1.0]], [1.0, 3.0]), 12)
     1.0
     """
+    part, direction = _parts(features, offsets, initial_weights)
+    return float(np.sum((part - (part @ direction) * direction) ** 2) / 2)
+
+
+def _parts(features: ArrayLike, offsets: ArrayLike, initial_weights: ArrayLike | None) -> tuple[Array, Array]:
+    """Flattened finite part, and unit vector along W_mm."""
     F = _flat("features", features)
     o = validation.finite("offsets", offsets, ndim=1)
     if len(F) != len(o):
@@ -171,16 +216,14 @@ def direction_constant(features: ArrayLike, offsets: ArrayLike, *, initial_weigh
     q, r = np.linalg.qr(F.T)
     if F.shape[0] > F.shape[1] or np.abs(np.diag(r)).min() <= 1e-12 * np.abs(np.diag(r)).max():
         raise ValueError("features must be linearly independent")
-    finite_part = np.linalg.solve(r.T, o)
-    direction = np.linalg.solve(r.T, np.ones_like(o))
-    along = finite_part @ direction / np.linalg.norm(direction)
-    transverse = np.sum((finite_part - along * direction / np.linalg.norm(direction)) ** 2)
+    part = q @ np.linalg.solve(r.T, o)
+    direction = q @ np.linalg.solve(r.T, np.ones_like(o))
     if initial_weights is not None:
         start = validation.finite("initial_weights", initial_weights).ravel()
         if start.size != F.shape[1]:
             raise ValueError(f"initial_weights must have the {F.shape[1]} entries of a feature; got {start.size}")
-        transverse += np.sum((start - q @ (q.T @ start)) ** 2)
-    return float(transverse / 2)
+        part = part + start - q @ (q.T @ start)
+    return part, direction / np.linalg.norm(direction)
 
 
 def _flat(name: str, value: ArrayLike) -> Array:

@@ -146,7 +146,7 @@ def solve_attention_svm(
     InfeasibleError
         A ValueError: no W reaches these margins; carries the convex combination of features that proves it.
     RuntimeError
-        If no certified answer was found, which happens only next to infeasibility.
+        If neither an answer nor its absence could be certified, which happens only next to infeasibility.
     ValueError
         If shapes disagree or ``norm`` is unknown.
 
