@@ -80,16 +80,22 @@ def first_tokens(law: str, *, dim: int, scale: float = 1.0) -> tuple[np.ndarray,
     return scale * atoms, joint
 
 
-def enumerate_sequences(first: ArrayLike, weight: ArrayLike, *, order: int) -> Sequences:
+def enumerate_sequences(first: ArrayLike, weight: ArrayLike, *, order: int, relative: bool = False) -> Sequences:
     """Pair every first token with every tuple of ``order``-th roots of unity.
 
-    A polynomial in the phases is averaged exactly when no power in it is a nonzero multiple of ``order``; three times
-    the number of tokens is enough for the squared error of one layer.
+    A polynomial in the phases is averaged exactly when no power in it is a nonzero multiple of ``order``. Three times
+    the number of tokens is enough for the squared error of any layer, one more than that number for
+    :func:`scaled_identities`, whose powers are differences of two positions. For the two blocks alone the phases
+    matter only ``relative`` to the first, which is then held at 1: multiplying W by a phase multiplies prediction and
+    next token alike.
     """
     atoms = np.asarray(validation.finite("first", first, ndim=2))
     masses = np.asarray(validation.nonnegative("weight", weight, ndim=1))
     roots = np.exp(2j * np.pi * np.arange(validation.integer("order", order, minimum=1)) / order)
-    grid = np.stack([g.ravel() for g in np.meshgrid(*[roots] * atoms.shape[1], indexing="ij")], axis=1)
+    phases = [roots] * atoms.shape[1]
+    if relative:
+        phases[0] = roots[:1]
+    grid = np.stack([g.ravel() for g in np.meshgrid(*phases, indexing="ij")], axis=1)
     return Sequences(
         jnp.asarray(np.repeat(atoms, len(grid), axis=0)),
         jnp.asarray(np.tile(grid, (len(atoms), 1))),
@@ -187,9 +193,9 @@ def descent_matrix(x: Complex[Array, "length dim"], step_size: ArrayLike) -> Com
     return step[0] + 1j * step[1]
 
 
-@partial(jax.jit, static_argnames=("horizon", "two_blocks"))
-def quadratic_form(sequences: Sequences, horizon: int, two_blocks: bool = False) -> QuadraticForm:
-    """Sum the population loss once, as a form in the products W_PV[r, j] W_KQ[k, l].
+@partial(jax.jit, static_argnames=("length", "two_blocks"))
+def quadratic_forms(sequences: Sequences, length: int, two_blocks: bool = False) -> QuadraticForm:
+    """Average the population losses of all horizons 3, ..., length as forms in the products W_PV[r, j] W_KQ[k, l].
 
     The prediction is bilinear in both matrices, so the loss of training is this form in their products, exactly. Tokens
     vanish in their first d entries, where weights act on nothing; ``two_blocks`` also drops all products but those of
@@ -201,16 +207,23 @@ def quadratic_form(sequences: Sequences, horizon: int, two_blocks: bool = False)
     column, row, last = (now, before, now) if two_blocks else (slice(None),) * 3
 
     def one(first: Array, eigenvalues: Array) -> QuadraticForm:
-        x = sequence(first, eigenvalues, horizon)
+        x = sequence(first, eigenvalues, length)
         tokens = jnp.concatenate([x, jnp.concatenate([jnp.zeros((1, dim)), x[:-1]])], axis=1)[:-1]
         seen = jnp.cumsum(tokens[:, column, None] * tokens[:, None, row].conj(), axis=0)
-        seen = seen[1:] / jnp.arange(1, horizon - 1)[:, None, None]
-        products = (seen[..., None] * tokens[1:, None, None, last]).reshape(horizon - 2, -1)
+        seen = seen[1:] / jnp.arange(1, length - 1)[:, None, None]
+        products = (seen[..., None] * tokens[1:, None, None, last]).reshape(length - 2, -1)
         return QuadraticForm(
-            jnp.real(products.conj().T @ products), jnp.real(products.conj().T @ x[2:]), jnp.sum(jnp.abs(x[2:]) ** 2)
+            jnp.real(products.conj()[:, :, None] * products[:, None, :]),
+            jnp.real(products.conj()[:, :, None] * x[2:, None, :]),
+            jnp.sum(jnp.abs(x[2:]) ** 2, axis=1),
         )
 
-    return _weighted_sum(one, sequences)
+    return jax.tree.map(lambda leaf: jnp.cumsum(leaf, axis=0), _weighted_sum(one, sequences))
+
+
+def quadratic_form(sequences: Sequences, horizon: int, two_blocks: bool = False) -> QuadraticForm:
+    """Return the last of :func:`quadratic_forms`, the loss of training on ``horizon`` tokens."""
+    return jax.tree.map(lambda leaf: leaf[-1], quadratic_forms(sequences, horizon, two_blocks))
 
 
 def form_loss(blocks: Blocks, form: QuadraticForm) -> Float[Array, ""]:

@@ -67,7 +67,7 @@ def minimise_risk(
 
     def search(key: Array) -> tuple[Layer, Array]:
         start = random_layer(key, width=width, std=std, n_layers=n_layers)
-        solution = optx.minimise(
+        solution: optx.Solution = optx.minimise(
             risk, optx.BFGS(rtol=1e-8, atol=1e-8), start, args=prompts, max_steps=max_steps, throw=False
         )
         return solution.value, risk(solution.value, prompts)
@@ -135,7 +135,7 @@ def minimise_channel_risk(
     def mean(scaled: Array, inputs: Array) -> Array:
         return jnp.mean(channel_risk(scaled * start, inputs, 0.0, scheme=scheme, n_layers=n_layers))
 
-    solution = optx.minimise(
+    solution: optx.Solution = optx.minimise(
         mean, optx.BFGS(rtol=1e-8, atol=1e-8), jnp.ones_like(start), args=x, max_steps=500, throw=False
     )
     return Minimum((solution.value * start)[None], mean(solution.value, x)[None])
