@@ -20,6 +20,12 @@ from simulations.optimization.attention_paths import (
 )
 from simulations.optimization.attention_training import attention_descent, attention_flow
 from simulations.optimization.batch_hessian import BatchHessians, sample_batch_hessians, top_eigenpair
+from simulations.optimization.expected_step import (
+    WeightedFeatures,
+    exact_mean_square_threshold,
+    expected_step_matrix,
+    gaussian_nodes,
+)
 from simulations.optimization.large_step import (
     UNFINISHED,
     WorstCases,
@@ -68,6 +74,7 @@ __all__ = [
     "SelectionTask",
     "TangentWalk",
     "TanhNetwork",
+    "WeightedFeatures",
     "WorstCases",
     "ZeroLossModel",
     "attention_descent",
@@ -78,7 +85,10 @@ __all__ = [
     "attention_separable",
     "descent_path",
     "descent_threshold",
+    "exact_mean_square_threshold",
+    "expected_step_matrix",
     "gaussian_displacements",
+    "gaussian_nodes",
     "least_norm_attention",
     "linear_margins",
     "logistic_losses",

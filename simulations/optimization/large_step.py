@@ -64,7 +64,7 @@ def random_separable(
     return rows * np.where(along < 0, -1.0, 1.0) + extra * teacher
 
 
-def descent_path(signed_features: ArrayLike, *, step_size: float, n_steps: int, normalized: bool = False) -> Array:
+def descent_path(signed_features: ArrayLike, *, step_size: ArrayLike, n_steps: int, normalized: bool = False) -> Array:
     r"""Weights along gradient descent, :math:`\theta_{t+1} = \theta_t - \gamma_t \nabla f(\theta_t)` from 0.
 
     Normalised, :math:`\gamma_t = \gamma` over the mean of :math:`1/(1 + e^{b_i\cdot\theta_t})`. Costs O(S n d) a step.
@@ -73,8 +73,8 @@ def descent_path(signed_features: ArrayLike, *, step_size: float, n_steps: int, 
     ----------
     signed_features : array_like, shape (S, n, d)
         Rows of every data set.
-    step_size : float
-        gamma > 0, finite.
+    step_size : float or array_like, shape (S,)
+        gamma > 0, finite, one for all data sets or one for each.
     n_steps : int
         Number of steps, nonnegative.
     normalized : bool
@@ -89,9 +89,11 @@ def descent_path(signed_features: ArrayLike, *, step_size: float, n_steps: int, 
         If a number is out of its range or the array is not three-dimensional and finite.
     """
     b = _rows(signed_features)
-    gamma = float(validation.positive("step_size", step_size, ndim=0))
+    gamma = np.asarray(validation.positive("step_size", np.asarray(step_size, dtype=float)))
+    if gamma.shape not in ((), b.shape[:1]):
+        raise ValueError(f"step_size must be one number or {b.shape[0]} of them; got shape {gamma.shape}")
     steps = validation.integer("n_steps", n_steps, minimum=0)
-    return _paths(b, gamma, steps, bool(normalized))
+    return _paths(b, np.array(np.broadcast_to(gamma, b.shape[:1])), steps, bool(normalized))
 
 
 def perceptron_path(signed_features: ArrayLike, *, n_steps: int, normalized: bool = False) -> Array:
@@ -115,8 +117,9 @@ def perceptron_path(signed_features: ArrayLike, *, n_steps: int, normalized: boo
     ValueError
         If a number is out of its range or the array is not three-dimensional and finite.
     """
+    b = _rows(signed_features)
     steps = validation.integer("n_steps", n_steps, minimum=0)
-    return _paths(_rows(signed_features), np.inf, steps, bool(normalized))
+    return _paths(b, np.full(len(b), np.inf), steps, bool(normalized))
 
 
 def steps_to_separate(
@@ -276,7 +279,7 @@ def _paths(b, gamma, n_steps, normalized):
     for s in prange(S):
         update = np.empty(d)
         for t in range(n_steps):
-            _advance(b[s], paths[s, t], gamma, normalized, update)
+            _advance(b[s], paths[s, t], gamma[s], normalized, update)
             for k in range(d):
                 paths[s, t + 1, k] = paths[s, t, k] + update[k]
     return paths

@@ -9,14 +9,30 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
-from scipy.special import lambertw
 
 from theory import validation
+from theory.optimization.perceptron_bounds import (
+    hard_instance,
+    hard_instance_iterations,
+    perceptron_iteration_bound,
+    sharper_perceptron_bound,
+)
 
 Array = NDArray[np.float64]
 
-_LARGEST_SIGMOID_MOMENT = float(lambertw(np.exp(-1)).real)  # max over x of x / (1 + e^x)
-_STEPS_OF_A_TIE = 1e-9
+__all__ = [
+    "batch_perceptron",
+    "hard_instance",
+    "hard_instance_iterations",
+    "hard_margin",
+    "logistic_gd_scaled",
+    "perceptron_iteration_bound",
+    "perceptron_limit_rate",
+    "perceptron_loss",
+    "sharper_perceptron_bound",
+]
+
+_NO_PULL = 1e-12
 
 
 def hard_margin(signed_features: ArrayLike) -> tuple[float, Array]:
@@ -185,8 +201,11 @@ def perceptron_limit_rate(signed_features: ArrayLike, *, n_steps: int, normalize
 
     .. math:: m = \min_{1 \le s < t}\ \min_i |b_i \cdot u_s|
 
-    over the perceptron's own path: every sigmoid is within exp(-gamma |b_i.u_s|) of its step. The normalised method has
-    this limit up to the iterate that first separates the data and no further.
+    over the perceptron's own path: every sigmoid is within exp(-gamma |b_i.u_s|) of its step. Normalised, an error in
+    the weight of row i moves the iterate along :math:`b_i - \bar b_s`, with the mean over the rows misclassified at
+    :math:`u_s`, so that a row which equals that mean drops out: foremost one that is alone in being misclassified, and
+    keeps the weight 1 however close it is to the boundary. The normalised method has this limit up to the iterate that
+    first separates the data and no further. Errors of equal exponents may cancel one another; none do in general.
 
     Parameters
     ----------
@@ -198,7 +217,8 @@ def perceptron_limit_rate(signed_features: ArrayLike, *, n_steps: int, normalize
     Returns
     -------
     float
-        m >= 0; 0 when a row is tied on the path, and then there is no exponential limit.
+        m >= 0; 0 when a row is tied on the path, and then there is no exponential limit. Infinite when no row's weight
+        can move the normalised path (n = 1, say).
 
     Raises
     ------
@@ -209,148 +229,21 @@ def perceptron_limit_rate(signed_features: ArrayLike, *, n_steps: int, normalize
     ----------
     Tyurin (2024), arXiv:2412.08424; the exponent is derived here.
     """
+    b = _rows(signed_features)
     steps = validation.integer("n_steps", n_steps, minimum=2)
-    path = batch_perceptron(signed_features, n_steps=steps, normalized=normalized)
-    margins = path[1:-1] @ _rows(signed_features).T
+    path = batch_perceptron(b, n_steps=steps, normalized=normalized)
+    margins = path[1:-1] @ b.T
+    if not normalized:
+        return float(np.abs(margins).min())
     separated = (margins > 0).all(axis=1)
-    if normalized and separated.any():
+    if separated.any():
         last = int(separated.argmax()) + 1
         raise ValueError(f"n_steps must be at most {last} when normalized, where the data are separated; got {steps}")
-    return float(np.abs(margins).min())
-
-
-def perceptron_iteration_bound(
-    n_samples: int, *, radius: float, margin: float, step_size: float = np.inf, normalized: bool = False
-) -> float:
-    r"""Count the updates that suffice to classify every row strictly.
-
-    For the perceptron (infinite step size) n R^2 / mu^2, and R^2 / mu^2 when normalised. For a finite step size gamma,
-    with :math:`w_0 = \max_x x / (1 + e^x) = 0.278\ldots`,
-
-    .. math:: T_{\text{plain}} \le \frac{2 n \rho}{\mu^2}, \qquad T_{\text{normalised}} \le \frac{\rho}{\mu^2}, \qquad
-              \rho = R^2 + \frac{4 w_0 (n - 1)}{\gamma} .
-
-    The plain finite bound keeps the factor 2 of a row that is barely misclassified, whose weight is half a step. The
-    perceptron would need it only where, after the first step, no row but exactly tied ones is left to correct: on such
-    paths, of probability 0 for continuous data, n R^2 / mu^2 is not proved.
-
-    Parameters
-    ----------
-    n_samples : int
-        n >= 1.
-    radius : float
-        R > 0, the largest row norm.
-    margin : float
-        mu in (0, R].
-    step_size : float
-        gamma > 0, possibly infinite.
-    normalized : bool
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or ``margin`` exceeds ``radius``.
-
-    References
-    ----------
-    Tyurin (2024), arXiv:2412.08424; the finite-gamma forms are derived here.
-
-    Examples
-    --------
-    >>> perceptron_iteration_bound(10, radius=1.0, margin=0.5)
-    40.0
-    """
-    n = validation.integer("n_samples", n_samples, minimum=1)
-    R = validation.positive_scalar("radius", radius)
-    mu = validation.positive_scalar("margin", margin)
-    if mu > R * (1 + 1e-12):
-        raise ValueError(f"margin must be at most radius, {R:g}; got {mu:g}")
-    if np.isposinf(step_size):
-        return (1 if normalized else n) * R**2 / mu**2
-    gamma = validation.positive_scalar("step_size", step_size)
-    rho = R**2 + 4 * _LARGEST_SIGMOID_MOMENT * (n - 1) / gamma
-    return (1 if normalized else 2 * n) * rho / mu**2
-
-
-def hard_instance(n_samples: int, angle: float) -> Array:
-    r"""Rows that make the batch perceptron pay for n: one of them disagrees with all the others.
-
-    n - 1 copies of :math:`(\cos\varphi, \sin\varphi)` and one :math:`(-\cos\varphi, \sin\varphi)`; R = 1 and
-    :math:`\mu = \sin\varphi` whatever n.
-
-    Parameters
-    ----------
-    n_samples : int
-        n >= 2.
-    angle : float
-        phi in (0, pi / 2), radians.
-
-    Returns
-    -------
-    ndarray, shape (n, 2)
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-    """
-    n = validation.integer("n_samples", n_samples, minimum=2)
-    phi = float(validation.interval("angle", validation.scalar("angle", angle), 0, np.pi / 2, closed=False))
-    rows = np.tile([np.cos(phi), np.sin(phi)], (n, 1))
-    rows[-1, 0] *= -1
-    return rows
-
-
-def hard_instance_iterations(n_samples: int, angle: float) -> int:
-    r"""Count the updates that the batch perceptron needs on :func:`hard_instance`, exactly.
-
-    .. math:: T = 2 + \Bigl\lfloor \tfrac12 \bigl((n-2)\cos^2\varphi - n \sin^2\varphi\bigr) \Bigr\rfloor
-              \approx \tfrac{n}{2} \cos 2\varphi
-
-    when the bracket is not negative, and 1 otherwise. The first update leaves the odd row misclassified by the bracket
-    over n; each later one adds 1/n to its margin and takes cos(2 phi)/n from the others', which must survive:
-    :math:`(n - 1)\sin^2 2\varphi > 2\delta\cos 2\varphi`, delta in (0, 1] the part of the last update in excess.
-
-    Parameters
-    ----------
-    n_samples : int
-        n >= 2.
-    angle : float
-        phi in (0, pi / 2), radians.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the angle is so small that the majority is overturned too.
-
-    References
-    ----------
-    Derived here.
-
-    Examples
-    --------
-    >>> hard_instance_iterations(320, 3.141592653589793 / 6)
-    81
-    """
-    n = validation.integer("n_samples", n_samples, minimum=2)
-    phi = float(validation.interval("angle", validation.scalar("angle", angle), 0, np.pi / 2, closed=False))
-    bracket = ((n - 2) * np.cos(phi) ** 2 - n * np.sin(phi) ** 2) / 2
-    if bracket < -_STEPS_OF_A_TIE:
-        return 1
-    whole = int(np.floor(bracket + _STEPS_OF_A_TIE))
-    # a tie is broken by half an update
-    excess = 0.5 if abs(bracket - whole) <= _STEPS_OF_A_TIE else 1 - (bracket - whole)
-    if (n - 1) * np.sin(2 * phi) ** 2 <= 2 * excess * np.cos(2 * phi):
-        raise ValueError(f"angle must keep the majority classified at n = {n}; {phi:g} is too small for the formula")
-    return 2 + whole
+    if (margins == 0).any():
+        return 0.0
+    means = np.diff(path[1:], axis=0)  # of the rows misclassified at each step
+    pull = np.linalg.norm(b - means[:, None], axis=2) > _NO_PULL * np.linalg.norm(b, axis=1).max()
+    return float(np.min(np.abs(margins), where=pull, initial=np.inf))
 
 
 @njit(cache=True)

@@ -5,7 +5,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from theory import validation
-from theory.optimization.batch_hessian import BatchHessianOutlier, batch_hessian_outlier
+from theory.optimization.batch_hessian import (
+    BatchHessianOutlier,
+    batch_hessian_edge_shift,
+    batch_hessian_outlier,
+    batch_hessian_outlier_shift,
+    effective_batch_size,
+    learning_rate_exponent,
+)
 from theory.optimization.scale_invariance import (
     EffectiveStep,
     check_momentum,
@@ -19,11 +26,16 @@ Array = NDArray[np.float64]
 __all__ = [
     "BatchHessianOutlier",
     "EffectiveStep",
+    "batch_hessian_edge_shift",
     "batch_hessian_outlier",
+    "batch_hessian_outlier_shift",
     "critical_learning_rate",
+    "effective_batch_size",
     "effective_step",
     "gaussian_critical_learning_rate",
+    "gaussian_second_moment_operator",
     "gradient_descent_threshold",
+    "learning_rate_exponent",
     "momentum_growth_ratio",
     "momentum_norm_growth",
     "second_moment_operator",
@@ -219,6 +231,48 @@ def trace_bound(features: ArrayLike, *, batch_size: int = 1) -> float:
     squares = np.sum(x**2, axis=1)
     gram = x.T @ x if d <= n else x @ x.T
     return float(2 * squares.mean() / ((1 - 1 / B) * np.sum((gram / n) ** 2) + np.mean(squares**2) / B))
+
+
+def gaussian_second_moment_operator(eigenvalues: ArrayLike, *, learning_rate: float, batch_size: int = 1) -> Array:
+    r"""Matrix that advances :math:`E[\delta_i^2]` by one step of SGD on fresh Gaussian inputs x ~ N(0, diag(lambda)).
+
+    .. math:: D = \mathrm{diag}(1 - \eta\lambda)^2 + \frac{\eta^2}{B} \bigl(\mathrm{diag}(\lambda)^2
+              + \lambda\lambda^\top\bigr)
+
+    by the fourth moments of a Gaussian. Squares evolve among themselves: products of different coordinates have no
+    part in them. Symmetric, and as positive matrices go, its largest eigenvalue decides about mean-square stability.
+
+    Parameters
+    ----------
+    eigenvalues : array_like, shape (d,)
+        lambda_i >= 0.
+    learning_rate : float
+        eta > 0, in units of 1 / curvature.
+    batch_size : int
+        B >= 1 fresh inputs a step.
+
+    Returns
+    -------
+    ndarray, shape (d, d)
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or not finite.
+
+    References
+    ----------
+    Derived here, in the setting of Wu, Su (2023), arXiv:2305.17490.
+
+    Examples
+    --------
+    >>> gaussian_second_moment_operator([1.0], learning_rate=0.5).tolist()  # 1 - 2/2 + 3/4
+    [[0.75]]
+    """
+    lam = validation.nonnegative("eigenvalues", eigenvalues, ndim=1)
+    eta = validation.positive_scalar("learning_rate", learning_rate)
+    B = validation.integer("batch_size", batch_size, minimum=1)
+    return np.diag((1 - eta * lam) ** 2) + eta**2 / B * (np.diag(lam**2) + np.outer(lam, lam))
 
 
 def gaussian_critical_learning_rate(eigenvalues: ArrayLike, *, batch_size: int = 1) -> float:

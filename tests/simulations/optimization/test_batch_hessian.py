@@ -52,6 +52,13 @@ def test_eigenpairs_are_converged():
     assert sample(eigenvalue=1.5, noise_variance=0.05).residual.max() < 1e-8
 
 
+def test_noise_along_the_spike_moves_the_eigenvalue_and_has_mean_zero():
+    out = sample(n_replicates=400)
+    error = out.noise_along.std() / 20
+    assert abs(out.noise_along.mean()) < 5 * error
+    assert np.corrcoef(out.noise_along, out.eigenvalue)[0, 1] > 0.9
+
+
 def test_replicates_differ_and_keys_repeat():
     first, again = sample(), sample()
     np.testing.assert_array_equal(first.eigenvalue, again.eigenvalue)

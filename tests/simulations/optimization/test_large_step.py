@@ -74,6 +74,13 @@ def test_large_steps_take_the_path_of_the_perceptron():
     np.testing.assert_allclose(scaled, limit, atol=1e-6)
 
 
+def test_every_data_set_may_have_its_own_step_size():
+    rows = data_sets(n_sets=3)
+    together = descent_path(rows, step_size=[0.5, 5.0, 50.0], n_steps=6)
+    for s, gamma in enumerate((0.5, 5.0, 50.0)):
+        np.testing.assert_array_equal(together[s], descent_path(rows[s : s + 1], step_size=gamma, n_steps=6)[0])
+
+
 def test_losses_do_not_overflow():
     losses = logistic_losses([[[1.0], [2.0]]], [[[0.0], [1e5], [-1e5]]])
     np.testing.assert_allclose(losses, [[np.log(2), 0, 1.5e5]], rtol=1e-12)
@@ -102,6 +109,7 @@ def test_search_climbs_within_its_range_of_margins(normalized):
         (lambda: descent_path([[[np.inf]]], step_size=1.0, n_steps=1), "must be finite"),
         (lambda: descent_path([[[1.0]]], step_size=np.inf, n_steps=1), "step_size must be finite"),
         (lambda: descent_path([[[1.0]]], step_size=-1.0, n_steps=1), "step_size must be positive"),
+        (lambda: descent_path([[[1.0]]], step_size=[1.0, 2.0], n_steps=1), "step_size must be one number or 1 of them"),
         (lambda: steps_to_separate([[[1.0]]], step_size=0.0), "step_size must be positive"),
         (lambda: steps_to_separate([[[1.0]]], max_steps=0), "max_steps must be at least 1"),
         (lambda: logistic_losses([[[1.0]]], [[[1.0, 2.0]]]), "weights must have shape"),

@@ -1,9 +1,17 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.optimization import batch_hessian_outlier
+from theory.optimization import (
+    batch_hessian_edge_shift,
+    batch_hessian_outlier,
+    batch_hessian_outlier_shift,
+    effective_batch_size,
+    learning_rate_exponent,
+)
 
 
 @pytest.mark.parametrize("spike", [0.5, 1.5, 3.0])
@@ -56,3 +64,56 @@ def test_bad_input_is_named(changes, message):
     arguments = {"eigenvalue": 2.0, "n_parameters": 10, "noise_variance": 1.0, "batch_size": 5, **changes}
     with pytest.raises(ValueError, match=message):
         batch_hessian_outlier(arguments.pop("eigenvalue"), **arguments)
+
+
+def test_shift_of_the_outlier_is_the_next_order_of_its_secular_equation():
+    # the mean over Gaussian noise, from the spectrum of the noise and a random direction, with the control variates
+    # v.Wv and v.W^2 v, whose means are 0 and (P + 1) / P
+    rng, P, lam, draws = np.random.default_rng(0), 24, 3.0, 6000
+    noise = rng.normal(size=(draws, P, P)) / np.sqrt(P)
+    noise = (noise + noise.transpose(0, 2, 1)) / np.sqrt(2)
+    along, squared = noise[:, 0, 0].copy(), (noise[:, 0] ** 2).sum(axis=1) - (P + 1) / P
+    noise[:, 0, 0] += lam
+    values, vectors = np.linalg.eigh(noise)
+    limit = batch_hessian_outlier(lam, n_parameters=P, noise_variance=1 / P, batch_size=1)
+    shift = batch_hessian_outlier_shift(lam, n_parameters=P, noise_variance=1 / P, batch_size=1)
+    for found, base, predicted in (
+        (values[:, -1], limit.eigenvalue, shift.eigenvalue),
+        (vectors[:, 0, -1] ** 2, limit.overlap, shift.overlap),
+    ):
+        controls = np.stack([along, squared - squared.mean()], axis=1)
+        slopes = np.linalg.lstsq(controls, found - found.mean(), rcond=None)[0]
+        rest = found - base - np.stack([along, squared], axis=1) @ slopes
+        assert abs(rest.mean() - predicted) < 5 * rest.std() / np.sqrt(draws) + 2 / P**2
+
+
+def test_shifts_scale_as_eigenvalues_and_overlaps_do():
+    one = batch_hessian_outlier_shift(3.0, n_parameters=50, noise_variance=0.02, batch_size=1)
+    two = batch_hessian_outlier_shift(6.0, n_parameters=50, noise_variance=0.08, batch_size=1)
+    assert two.eigenvalue == pytest.approx(2 * one.eigenvalue)
+    assert two.overlap == pytest.approx(one.overlap)
+    wide = batch_hessian_outlier_shift(3.0, n_parameters=100, noise_variance=0.01, batch_size=1)
+    assert wide.eigenvalue == pytest.approx(one.eigenvalue / 2)
+    assert batch_hessian_edge_shift(n_parameters=800, noise_variance=1 / 800, batch_size=1) == pytest.approx(
+        batch_hessian_edge_shift(n_parameters=100, noise_variance=1 / 100, batch_size=1) / 4
+    )
+
+
+def test_subsets_without_replacement_have_the_effective_batch_size():
+    values = np.arange(6.0)
+    means = [np.mean(subset) for subset in itertools.combinations(values, 2)]
+    # the variance of a subset's mean, over the variance of one value with the divisor N - 1
+    assert 1 / effective_batch_size(2, 6) == pytest.approx(np.var(means) / np.var(values, ddof=1))
+    assert effective_batch_size(7) == 7
+
+
+def test_exponent_of_the_learning_rate_is_the_slope_of_the_outlier():
+    def top(b, lam):
+        return batch_hessian_outlier(lam, n_parameters=10**6, noise_variance=1.0, batch_size=b).eigenvalue
+
+    for lam in (3.0, 1.2, 0.5):
+        b = 10**6
+        slope = -np.log(top(b + 1000, lam) / top(b - 1000, lam)) / np.log((b + 1000) / (b - 1000))
+        exponent = learning_rate_exponent(lam, n_parameters=10**6, noise_variance=1.0, batch_size=b)
+        assert exponent == pytest.approx(slope, rel=1e-5)
+        assert exponent <= 0.5

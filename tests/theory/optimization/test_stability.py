@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from theory.optimization import (
     critical_learning_rate,
     gaussian_critical_learning_rate,
+    gaussian_second_moment_operator,
     gradient_descent_threshold,
     second_moment_operator,
     trace_bound,
@@ -104,6 +105,17 @@ def test_gaussian_rate_has_spectral_radius_one(lam, batch_size):
     assert spectral_radius(gaussian_operator(lam, 1.001 * eta, batch_size)) > 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_gaussian_operator_is_the_limit_of_many_gaussian_features(batch_size):
+    lam, eta = np.array([1.0, 0.5]), 0.4
+    x = np.random.default_rng(0).normal(size=(10**6, 2)) * np.sqrt(lam)
+    # squares of the coordinates, by row and column of vec(A)
+    found = second_moment_operator(x, learning_rate=eta, batch_size=batch_size)[np.ix_([0, 3], [0, 3])]
+    operator = gaussian_second_moment_operator(lam, learning_rate=eta, batch_size=batch_size)
+    np.testing.assert_allclose(operator, found, atol=5e-3)
+    np.testing.assert_allclose(operator, gaussian_operator(lam, eta, batch_size), rtol=1e-14)
+
+
 def test_gaussian_rate_of_one_eigenvalue_and_of_many():
     assert gaussian_critical_learning_rate([4.0]) == pytest.approx(1 / 6, rel=1e-14)
     # many small eigenvalues: sum of eta lambda / 2 tends to 1
@@ -141,6 +153,8 @@ def test_heavy_ball_roots_reach_the_circle_at_the_threshold(sharpness, momentum,
         (lambda: trace_bound(np.zeros((0, 3))), r"features must have shape \(n, d\)"),
         (lambda: gaussian_critical_learning_rate([0.0]), "eigenvalues must not all be zero"),
         (lambda: gaussian_critical_learning_rate([-1.0, 1.0]), "eigenvalues must be nonnegative"),
+        (lambda: gaussian_second_moment_operator([-1.0], learning_rate=1.0), "eigenvalues must be nonnegative"),
+        (lambda: gaussian_second_moment_operator([1.0], learning_rate=0.0), "learning_rate must be positive"),
         (lambda: gradient_descent_threshold(0.0), "sharpness must be positive"),
         (lambda: gradient_descent_threshold(1.0, momentum=1.0), r"momentum must be in \[0, 1\)"),
         (lambda: gradient_descent_threshold(1.0, weight_norm=0.0), "weight_norm must be positive"),
