@@ -19,6 +19,7 @@ from simulations.in_context.prompts import (
     channel_errors,
     channel_tokens,
     prompt_tokens,
+    sample_inputs,
 )
 
 SCHEMES = ("gd", "free gd", "gd++")
@@ -149,6 +150,44 @@ def fit_effective_matrix(prompts: LinearPrompts) -> Float[Array, "dim dim"]:
     gram, overlap = features.T @ features, features.T @ prompts.y_query
     dim = cross.shape[1]
     return jax.scipy.linalg.solve(gram, overlap, assume_a="pos").reshape(dim, dim)
+
+
+def matrix_layer(matrix: Float[Array, "dim dim"]) -> Layer:
+    """Layer that predicts x_q^T M X^T y: the query's input passes through M^T before it meets the keys."""
+    dim = matrix.shape[0]
+    plain = descent_layer(dim, 1, step=1.0)
+    return Layer(plain.key, jnp.zeros_like(plain.query).at[:dim, :dim].set(matrix.T), plain.value, plain.projection)
+
+
+def scaled_errors(
+    key: Key[Array, ""],
+    step: ArrayLike,
+    factors: Float[Array, " factors"],
+    *,
+    n_context: int,
+    dim: int,
+    law: str,
+    scale: float,
+    noise_std: float,
+) -> Float[Array, "2 factors"]:
+    """Errors of the one-step layer on one draw of inputs, scaled by each factor: two unbiased estimates of its risk.
+
+    The first averages over task, noise and query with :func:`channel_risk`, given the variance of a query coordinate as
+    sampled; the second is the squared error of a single task, noise and query.
+    """
+    inputs, queries, task, labels = jax.random.split(key, 4)
+    x = sample_inputs(inputs, (n_context + 1, dim), law=law, scale=scale)
+    power = jnp.mean(sample_inputs(queries, (64, dim), law=law, scale=scale) ** 2)
+    w, noise = jax.random.normal(task, (dim,)), noise_std * jax.random.normal(labels, (n_context + 1,))
+
+    def errors(factor: Array) -> Array:
+        averaged = channel_risk(step[None], factor * x[None, :-1], noise_std, scheme="gd", n_layers=1)[0]
+        y = factor * x @ w + noise
+        prompt = LinearPrompts(factor * x[None, :-1], y[None, :-1], factor * x[-1:], y[-1:], jnp.ones(1))
+        layers = repeat(descent_layer(dim, 1, step=step), 1)
+        return jnp.stack([noise_std**2 + factor**2 * power * averaged, risk(layers, prompt)])
+
+    return jax.vmap(errors, out_axes=1)(factors)
 
 
 @partial(jax.jit, static_argnames=("draw", "n_layers", "shared", "records", "steps_per_record", "batch"))
