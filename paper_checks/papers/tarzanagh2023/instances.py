@@ -76,7 +76,13 @@ def decay_rates(features: Array, found: MaxMargin) -> Array:
     """Rates at which support margins settle in log time, ascending."""
     root = np.sqrt(found.multipliers[found.support])
     rows = root[:, None] * features[found.support]
-    return np.linalg.eigvalsh(rows @ rows.T)
+    return np.asarray(np.linalg.eigvalsh(rows @ rows.T), dtype=float)
+
+
+def machines(inputs: Inputs) -> list[MaxMargin]:
+    """Solve the hard-margin problem of every instance that has a solution."""
+    found = [max_margin(lead_features(Inputs(*one))) for one in zip(*inputs, strict=True)]
+    return [one for one in found if one is not None]
 
 
 def is_well_conditioned(features: Array, found: MaxMargin) -> bool:
@@ -172,4 +178,4 @@ def start_with_margins(rng: np.random.Generator, inputs: Inputs, margins: Array)
     features = lead_features(inputs)
     noise = rng.standard_normal(features.shape[1])
     moved = noise + np.linalg.lstsq(features, margins - features @ noise, rcond=None)[0]
-    return moved.reshape(inputs.queries.shape[1], -1)
+    return np.asarray(moved.reshape(inputs.queries.shape[1], -1), dtype=float)

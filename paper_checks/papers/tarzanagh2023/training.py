@@ -9,6 +9,7 @@ matrix is the limit. A step of normalised descent advances log t by a constant, 
 from functools import lru_cache
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ from paper_checks.papers.tarzanagh2023.instances import (
     draw,
     is_well_conditioned,
     lead_features,
-    max_margin,
+    machines,
     stack,
     start_with_margins,
 )
@@ -107,8 +108,8 @@ def gd_direction(run: Run) -> Trial:
     def train(stuck: bool) -> Steps:
         inputs, starts = _races(run, shape, count, stuck)
         task = task_of(inputs)
-        flow = sim.attention_flow(starts, task, times=np.exp(LOG_TIMES))
-        descent = sim.attention_descent(starts, task, learning_rate=STEP, steps=steps)
+        flow = sim.attention_flow(jnp.asarray(starts), task, times=np.exp(LOG_TIMES))
+        descent = sim.attention_descent(jnp.asarray(starts), task, learning_rate=STEP, steps=steps)
         scaled = [w / length[:, None, None, None] for w, length in ((flow, LOG_TIMES), (descent, LENGTHS))]
         return Steps(1 / LOG_TIMES, np.stack(scaled, axis=1))
 
@@ -184,12 +185,12 @@ def margin_offset(run: Run) -> Trial:
 
     def supported() -> list[NDArray[np.bool_]]:
         inputs, _ = _launches(run, shape, count, True)
-        return [found.support for found in _machines(inputs)]
+        return [found.support for found in machines(inputs)]
 
     def measure() -> Array:
         inputs, starts = _launches(run, shape, count, True)
         task = task_of(inputs)
-        weights = sim.attention_flow(starts, task, times=np.exp(LOG_TIMES))
+        weights = sim.attention_flow(jnp.asarray(starts), task, times=np.exp(LOG_TIMES))
         margins = np.asarray(sim.token_margins(weights, task, inputs.optimal))[2:].reshape(late.size, len(starts), -1)
         return np.concatenate([margins[:, k, s] - late[:, None] for k, s in enumerate(supported())], axis=1)
 
@@ -218,11 +219,6 @@ def margin_offset(run: Run) -> Trial:
         },
         scale=1.0,
     )
-
-
-def _machines(inputs: Inputs) -> list[MaxMargin]:
-    found = [max_margin(lead_features(Inputs(*one))) for one in zip(*inputs, strict=True)]
-    return [one for one in found if one is not None]
 
 
 def _slowest_apart(features: Array, found: MaxMargin) -> bool:
@@ -259,11 +255,11 @@ def margin_offset_rate(run: Run) -> Trial:
     def measure() -> Array:
         inputs, starts = _slow_launches(run, shape, count)
         task = task_of(inputs)
-        weights = sim.attention_flow(starts, task, times=np.exp(log_times), rtol=1e-12)
+        weights = sim.attention_flow(jnp.asarray(starts), task, times=np.exp(log_times), rtol=1e-12)
         margins = np.asarray(sim.token_margins(weights, task, inputs.optimal)).reshape(log_times.size, len(starts), -1)
         late = margins - log_times[:, None, None]
         # margins outside the support grow faster and have no limit here
-        held = np.stack([found.support for found in _machines(inputs)])
+        held = np.stack([found.support for found in machines(inputs)])
         size = np.linalg.norm(np.where(held, late - late[-1], 0.0), axis=2)
         return -np.log(size[3] / size[0]) / (log_times[3] - log_times[0])
 
@@ -294,7 +290,7 @@ def _slow_launches(run: Run, shape: tuple[int, int, int], count: int) -> tuple[I
     rng, inputs, starts = run.rng(), [], []
     for k in range(4 * count):
         inputs.append(draw(rng, shape, hidden=k % 2 == 1, accept=_slowest_apart))
-        (found,) = _machines(stack(inputs[-1:]))
+        (found,) = machines(stack(inputs[-1:]))
         if found.support.all():
             features = lead_features(inputs[-1])
             rates, vectors = np.linalg.eig(features @ features.T * found.multipliers)
@@ -397,7 +393,7 @@ def log_rate(run: Run) -> Trial:
 
 def _supported_flow(run: Run, shape: tuple[int, int, int], count: int) -> Array:
     inputs, starts = _launches(run, shape, count, False)
-    return np.asarray(sim.attention_flow(starts, task_of(inputs), times=np.exp(LOG_TIMES)))
+    return np.asarray(sim.attention_flow(jnp.asarray(starts), task_of(inputs), times=np.exp(LOG_TIMES)))
 
 
 class _Problem(NamedTuple):
