@@ -203,7 +203,13 @@ def slope(layer: LinearLayer, population: Population) -> Float[Array, ""]:
 
 
 @eqx.filter_jit
-def curvatures(layer: LinearLayer, population: Population) -> Float[Array, " p"]:
-    """Eigenvalues of the Hessian of the mean squared error in all parameters, ascending."""
+def hessian(layer: LinearLayer, population: Population) -> Float[Array, "p p"]:
+    """Hessian of the mean squared error in all parameters: those of ``value``, then of ``key_query``, row by row."""
     flat, unravel = ravel_pytree(layer)
-    return jnp.linalg.eigvalsh(jax.hessian(lambda v: population.squared_error(unravel(v)))(flat))
+    return jax.hessian(lambda v: population.squared_error(unravel(v)))(flat)
+
+
+def balanced(layer: LinearLayer) -> LinearLayer:
+    """Return the layer of the same answers whose two matrices have the same norm."""
+    ratio = jnp.sqrt(jnp.linalg.norm(layer.value) / jnp.linalg.norm(layer.key_query))
+    return LinearLayer(layer.value / ratio, layer.key_query * ratio)

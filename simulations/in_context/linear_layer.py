@@ -34,6 +34,11 @@ def random_linear_layer(key: PRNGKeyArray, dim: int, *, rows: int = 1, scale: fl
     )
 
 
+def random_starts(key: PRNGKeyArray, count: int, dim: int, *, rows: int = 1, scale: float = 1.0) -> LinearLayer:
+    """Several random layers, stacked along the first axis."""
+    return jax.vmap(lambda k: random_linear_layer(k, dim, rows=rows, scale=scale))(jax.random.split(key, count))
+
+
 def two_block_layer(u_matrix: Float[Array, "d d"], u_scalar: Float[Array, ""] | float) -> LinearLayer:
     """LinearLayer of d + 1 rows with nothing but a last value entry and an upper left key-query block."""
     dim = u_matrix.shape[0]

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 from numpy.typing import ArrayLike, NDArray
 
 from simulations import validation
@@ -101,6 +101,25 @@ def enumerated_prompts(
         weight=jnp.asarray(weight),
         attention=attention,
     )
+
+
+def sampled_prompts(
+    key: PRNGKeyArray,
+    count: int,
+    *,
+    n: int,
+    cov_x: ArrayLike,
+    cov_w: ArrayLike,
+    noise_var: float = 0.0,
+    attention: Attention = AVERAGED,
+) -> Prompts:
+    """Draw prompts from the population that `enumerated_prompts` enumerates, with equal weights."""
+    x_root, w_root = _roots(cov_x, cov_w)
+    inputs, tasks, noises = jax.random.split(key, 3)
+    x = jax.random.normal(inputs, (count, n + 1, len(x_root))) @ x_root.T
+    w = jax.random.normal(tasks, (count, len(x_root))) @ w_root.T
+    y = jnp.einsum("Bnd,Bd->Bn", x, w) + jnp.sqrt(noise_var) * jax.random.normal(noises, (count, n + 1))
+    return Prompts(x[:, :n], y[:, :n], x[:, n], y[:, n], jnp.full(count, 1 / count), attention)
 
 
 def gaussian_moments(

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray
 
@@ -41,19 +42,18 @@ def layer_risk(
     response : str
         "linear" labels w.x, or "relu" for max(w.x, 0).
     """
+    d = roots[0].shape[0]
+    sizes = (n * d, queries * d, n, queries, d)
 
-    def one(key: PRNGKeyArray) -> Array:
-        inputs, questions, noises, tasks = jax.random.split(key, 4)
-        d = roots[0].shape[0]
-        w = jax.random.normal(tasks, (d,)) if task is None else task
-        x = jax.random.normal(inputs, (n, d)) @ roots[0].T
-        query = jax.random.normal(questions, (queries, d)) @ roots[1].T
-        noise = jnp.sqrt(noise_var) * jax.random.normal(noises, (n + queries,))
-        y, target = (_label(inputs @ w, response) for inputs in (x, query))
-        answers = jax.vmap(lambda q: answer(layer, x, y + noise[:n], q, attention))(query)
-        return jnp.mean((answers - target - noise[n:]) ** 2)
+    def one(normals: Array) -> Array:
+        inputs, questions, noise, last, own = jnp.split(normals, np.cumsum(sizes)[:-1])
+        w, spread = own if task is None else task, jnp.sqrt(noise_var)
+        x, query = inputs.reshape(n, d) @ roots[0].T, questions.reshape(queries, d) @ roots[1].T
+        y, target = _label(x @ w, response) + spread * noise, _label(query @ w, response) + spread * last
+        return jnp.mean((jax.vmap(lambda q: answer(layer, x, y, q, attention))(query) - target) ** 2)
 
-    return jnp.mean(jax.vmap(one)(jax.random.split(key, prompts)))
+    # drawn in one piece: sampling is what takes long to compile
+    return jnp.mean(jax.vmap(one)(jax.random.normal(key, (prompts, sum(sizes)))))
 
 
 def ridge_risk(
@@ -61,14 +61,14 @@ def ridge_risk(
 ) -> Float[Array, ""]:
     """Mean squared error of ridge regression in context on standard normal tasks and inputs; least squares at 0."""
 
-    def one(key: PRNGKeyArray) -> Array:
-        inputs, tasks, noises = jax.random.split(key, 3)
-        x, w = jax.random.normal(inputs, (n + 1, dim)), jax.random.normal(tasks, (dim,))
-        y = x @ w + jnp.sqrt(noise_var) * jax.random.normal(noises, (n + 1,))
+    def one(normals: Array) -> Array:
+        inputs, w, noise = jnp.split(normals, [(n + 1) * dim, (n + 2) * dim])
+        x = inputs.reshape(n + 1, dim)
+        y = x @ w + jnp.sqrt(noise_var) * noise
         estimate = jnp.linalg.solve(x[:n].T @ x[:n] + penalty * jnp.eye(dim), x[:n].T @ y[:n])
         return (x[n] @ estimate - y[n]) ** 2
 
-    return jnp.mean(jax.vmap(one)(jax.random.split(key, prompts)))
+    return jnp.mean(jax.vmap(one)(jax.random.normal(key, (prompts, (n + 2) * dim + n + 1))))
 
 
 def _label(signal: Array, response: str) -> Array:

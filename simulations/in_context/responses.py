@@ -40,37 +40,42 @@ def activation(kind: str, z: Array) -> Array:
     return {"linear": z, "cubic": z**3, "sign": jnp.sign(z), "erf": jax.scipy.special.erf(z)}[kind]
 
 
-def random_units(key: PRNGKeyArray, kind: str, *, dim: int, width: int = 1) -> Units:
-    """Draw a function of a kind; ``width`` is used by the networks only."""
+def units_from(normals: Float[Array, "k d+1"], kind: str) -> Units:
+    """Turn standard normal numbers, a row a unit, into a random function; networks use all rows, others one."""
     network = kind.endswith("relu_network")
-    outer, inner = jax.random.split(key)
-    count = width if network else 1
-    w = jax.random.normal(inner, (count, dim))
+    rows = normals if network else normals[:1]
+    a, w = rows[:, 0], rows[:, 1:]
     if kind not in ("linear", "relu_network"):
         w = w / jnp.linalg.norm(w, axis=1, keepdims=True)
-    if kind == "relu_network":
-        a = jax.random.normal(outer, (count,))
-    else:
-        a = jax.random.rademacher(outer, (count,), dtype=float) if network else jnp.ones(1)
-    return Units(a, w, kind)
+    if kind == "unit_relu_network":
+        a = jnp.sign(a)
+    return Units(a if network else jnp.ones(1), w, kind)
 
 
 def label_statistics(
-    key: PRNGKeyArray, kind: str, dim: int, width: int, noise_var: Array, functions: int, inputs: int
-) -> Float[Array, "3"]:
-    """Unbiased estimates of E ||E[x f(x) | f]||^2, E[y^2 ||x||^2] and E[y^2] from random functions and inputs."""
+    key: PRNGKeyArray, kinds: tuple[str, ...], dim: int, width: int, noise_var: Array, functions: int, inputs: int
+) -> Float[Array, "kinds 3"]:
+    """Unbiased estimates of E ||E[x f(x) | f]||^2, E[y^2 ||x||^2] and E[y^2] from random functions and inputs.
 
-    def one(key: PRNGKeyArray) -> Array:
-        draw, first, second, third = jax.random.split(key, 4)
-        f = random_units(draw, kind, dim=dim, width=width)
-        x, other = jax.random.normal(first, (inputs, dim)), jax.random.normal(second, (inputs, dim))
-        y = f(x) + jnp.sqrt(noise_var) * jax.random.normal(third, (inputs,))
+    All kinds are seen on the same random numbers, drawn in one piece: sampling is what takes long to compile.
+    """
+    sizes = (width * (dim + 1), inputs * dim, inputs * dim, inputs)
+
+    def one(normals: Array) -> Array:
+        units, first, second, noise = jnp.split(normals, np.cumsum(sizes)[:-1])
+        x, other = first.reshape(inputs, dim), second.reshape(inputs, dim)
         squares = jnp.sum(x**2, axis=1)
-        # two independent samples of the same function: the product of their means has no bias
-        linear = (f(x) @ x) @ (f(other) @ other) / inputs**2
-        return jnp.stack([linear, jnp.mean(y**2 * squares), jnp.mean(y**2)])
 
-    return jnp.mean(jax.vmap(one)(jax.random.split(key, functions)), axis=0)
+        def of_kind(kind: str) -> Array:
+            f = units_from(units.reshape(width, dim + 1), kind)
+            y = f(x) + jnp.sqrt(noise_var) * noise
+            # two independent samples of the same function: the product of their means has no bias
+            linear = (f(x) @ x) @ (f(other) @ other) / inputs**2
+            return jnp.stack([linear, jnp.mean(y**2 * squares), jnp.mean(y**2)])
+
+        return jnp.stack([of_kind(kind) for kind in kinds])
+
+    return jnp.mean(jax.vmap(one)(jax.random.normal(key, (functions, sum(sizes)))), axis=0)
 
 
 def sampled_population(
@@ -84,16 +89,16 @@ def sampled_population(
     queries: int,
 ) -> Moments:
     """Feature moments of a training set: random functions, a prompt each, and several queries a prompt."""
+    sizes = (width * (dim + 1), n * dim, queries * dim, n, queries)
 
-    def one(key: PRNGKeyArray) -> tuple[Array, Array, Array]:
-        draw, inputs, questions, noises = jax.random.split(key, 4)
-        f = random_units(draw, kind, dim=dim, width=width)
-        x, query = jax.random.normal(inputs, (n, dim)), jax.random.normal(questions, (queries, dim))
-        noise = jnp.sqrt(noise_var) * jax.random.normal(noises, (n + queries,))
-        tokens = jnp.concatenate([x, (f(x) + noise[:n])[:, None]], axis=1)
-        return (tokens.T @ tokens).ravel(), query, f(query) + noise[n:]
+    def one(normals: Array) -> tuple[Array, Array, Array]:
+        units, inputs, questions, noise, last = jnp.split(normals, np.cumsum(sizes)[:-1])
+        f = units_from(units.reshape(width, dim + 1), kind)
+        x, query, spread = inputs.reshape(n, dim), questions.reshape(queries, dim), jnp.sqrt(noise_var)
+        tokens = jnp.concatenate([x, (f(x) + spread * noise)[:, None]], axis=1)
+        return (tokens.T @ tokens).ravel(), query, f(query) + spread * last
 
-    gram, query, target = jax.vmap(one)(jax.random.split(key, prompts))
+    gram, query, target = jax.vmap(one)(jax.random.normal(key, (prompts, sum(sizes))))
     square = jnp.einsum("pqk,pqK->pkK", query, query) / queries
     aligned = jnp.einsum("pq,pqk->pk", target, query) / queries
     power = jnp.einsum("pA,pB,pkK->AkBK", gram, gram, square, optimize=True) / prompts
@@ -127,9 +132,3 @@ def enumerated_population(kind: str, *, n: int, noise_var: float) -> Moments:
             # the query has the law of an example: the same nodes serve, the label's square includes its noise
             parts.append(feature_moments(tokens, chance, count, x, chance, sign * clean, chance @ label**2, SUMMED))
     return mixture(parts, np.full(len(parts), 1 / len(parts)))
-
-
-sampled_populations = jax.jit(
-    jax.vmap(sampled_population, in_axes=(0, None, None, None, None, None, None, None)),
-    static_argnums=(1, 2, 3, 4, 6, 7),
-)

@@ -183,8 +183,9 @@ def rank_one_point(cov: ArrayLike, *, n_train: float) -> RankOnePoint:
     Returns
     -------
     RankOnePoint
-        ``loss`` with the factor 1/2, ``gap``, and ``is_local_minimum``. ``second_variation`` is the Hessian (d + 1, d + 1)
-        of the loss in :math:`\|q\| u` and :math:`\|p\| \lambda_i U_{ii}`, in the eigenbasis, strongest direction first.
+        ``loss`` with the factor 1/2, ``gap``, and ``is_local_minimum``. ``second_variation`` is the Hessian
+        (d + 1, d + 1) of the loss in :math:`\|q\| u` and :math:`\|p\| \lambda_i U_{ii}`, in the eigenbasis,
+        strongest direction first.
 
     Raises
     ------
@@ -202,7 +203,7 @@ def rank_one_point(cov: ArrayLike, *, n_train: float) -> RankOnePoint:
     (0.071428571429, True)
     """
     limit = gradient_flow_limit(cov, n_train=n_train)
-    lam = np.linalg.eigvalsh(covariance("cov", cov))[::-1]
+    lam: Array = np.linalg.eigvalsh(covariance("cov", cov))[::-1].astype(np.float64)
     gamma = np.linalg.eigvalsh(gamma_matrix(cov, n_train=n_train))[::-1]
     gap = float(np.sum(lam[1:] ** 2 / gamma[1:]) / 2)
     form = _second_variation(lam, gamma[0], length("n_train", n_train))
