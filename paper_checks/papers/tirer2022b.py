@@ -76,8 +76,8 @@ def _minima(run: Run, problem: _Problem, *, relu: bool) -> sim.Minima:
 @PAPER.claim(
     "extended",
     statement=r"""Two linear layers over free features, balanced classes, no bias: at the minimum all singular values of
-    $W_2 W_1 H$ are the same, of those the largest root of $t^{1/3} (1 - t) = N \Lambda n^{-2/3}$, $\Lambda^3 =
-    \lambda_H \lambda_1 \lambda_2$, decides, and each factor has them in inverse proportion to its decay, squared.""",
+    $W_2 W_1 H$ are $t \sqrt n$, $t$ the largest root of $t^{1/3} (1 - t) = N \Lambda n^{-2/3}$ with $\Lambda^3 =
+    \lambda_H \lambda_1 \lambda_2$, and squared singular values of a factor are in inverse proportion to its decay.""",
     source="theorem on two linear layers; derived with the scalar problem of each mode",
     agreement=Identity(rtol=STATIONARY),
     controls=("one layer of their product", "decay of features times n", "first layer's decay for all", "bias free"),
@@ -89,11 +89,8 @@ def extended(run: Run) -> Trial:
     def measure() -> Array:
         best = _minima(run, problem, relu=False).best()
         model = problem.model(relu=False)
-        product, layers = (
-            sim.product_singular_values(best.factors, model),
-            sim.layer_singular_values(best.factors, model),
-        )
-        return components(best.losses, product, layers)
+        product = sim.product_singular_values(best.factors, model)
+        return components(best.losses, product, sim.layer_singular_values(best.factors, model))
 
     def gather(decays: Array, *, bias: bool = False) -> Array:
         found = [problem.minimum(row, bias=bias) for row in decays]

@@ -141,6 +141,9 @@ def test_renormalised_path_stays_normalised_and_descends():
     assert np.all(np.diff(got.loss) < 0)
     assert got.covariance_drift.max() < 1e-12
     assert got.turned.max() < 1e-12
+    np.testing.assert_allclose(np.linalg.svd(got.means, compute_uv=False)[:, :2], got.signal[:, :2], rtol=1e-12)
+    grouped = h.reshape(3, k, n).mean(axis=2)
+    np.testing.assert_allclose(got.means[0], grouped - grouped.mean(axis=1, keepdims=True), atol=1e-12)
 
     # Each singular value moves by itself: dw/dt = -(1/n) d/dw [1 / (2 (K + w^2))], integrated apart.
     def speed(_, w):

@@ -7,6 +7,8 @@ from scipy.integrate import solve_ivp
 
 from theory.neural_collapse import (
     central_path_flow,
+    central_path_loss,
+    linearized_flow,
     linearized_flow_spectrum,
     nc1_rates,
     renormalized_central_path,
@@ -89,7 +91,13 @@ def test_modes_solve_their_differential_equation(decay):
     np.testing.assert_allclose(ufm_gradient_flow_modes(m0, t, target=s, decay=decay), exact, rtol=1e-9)
 
 
-@given(s=st.floats(0.1, 5), decay=st.floats(0, 6), m0=st.floats(0, 5), t=st.floats(0, 1e3), u=st.floats(0, 1e3))
+@given(
+    s=st.floats(0.1, 5),
+    decay=st.floats(0, 6),
+    m0=st.just(0.0) | st.floats(1e-100, 5),
+    t=st.floats(0, 1e3),
+    u=st.floats(0, 1e3),
+)
 def test_modes_form_a_semigroup(s, decay, m0, t, u):
     first = ufm_gradient_flow_modes([m0], [t], target=s, decay=decay)[0]
     both = ufm_gradient_flow_modes(first, [u], target=s, decay=decay)[0]
@@ -116,6 +124,48 @@ def test_bias_and_linearised_flow():
     matrix = np.block([[np.zeros((k * d, k * d)), coupling], [coupling.T, np.zeros((d * k * n, d * k * n))]])
     np.testing.assert_allclose(np.linalg.eigvalsh(matrix), linearized_flow_spectrum(k, n, d), atol=1e-13)
     assert ufm_gradient_flow_bias(1e-9, num_classes=4, num_samples=8) == pytest.approx(2e-9, rel=1e-7)
+
+
+def test_linearised_flow_solves_its_differential_equation():
+    rng = np.random.default_rng(5)
+    k, n, d = 3, 4, 2
+    centred = np.repeat(np.eye(k), n, axis=1) - 1 / k
+    w0, h0 = rng.normal(size=(k, d)), rng.normal(size=(d, k * n))
+
+    def velocity(_, flat):
+        w, h = flat[: k * d].reshape(k, d), flat[k * d :].reshape(d, k * n)
+        return np.concatenate([(centred @ h.T).ravel(), (w.T @ centred).ravel()])
+
+    t = [0.0, 0.1, 1.5]
+    start = np.concatenate([w0.ravel(), h0.ravel()])
+    exact = solve_ivp(velocity, (0, 1.5), start, t_eval=t, method="DOP853", rtol=1e-12, atol=1e-12).y.T
+    got = linearized_flow(w0, h0, t)
+    np.testing.assert_allclose(got.weights.reshape(3, -1), exact[:, : k * d], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(got.features.reshape(3, -1), exact[:, k * d :], rtol=1e-9, atol=1e-9)
+
+
+@given(seed=st.integers(0, 100), k=st.integers(2, 4), n=st.integers(1, 4), d=st.integers(1, 4), t=st.floats(0, 3))
+def test_linearised_flow_forms_a_semigroup_and_keeps_its_invariant(seed, k, n, d, t):
+    rng = np.random.default_rng(seed)
+    w0, h0 = rng.normal(size=(k, d)), rng.normal(size=(d, k * n))
+    flow = linearized_flow(w0, h0, [t, t + 0.5])
+    again = linearized_flow(flow.weights[0], flow.features[0], [0.5])
+    size = np.abs(flow.features[1]).max()
+    np.testing.assert_allclose(again.weights[0], flow.weights[1], atol=1e-12 * size)
+    np.testing.assert_allclose(again.features[0], flow.features[1], atol=1e-12 * size)
+    before, now = (w.T @ w - h @ h.T for w, h in ((w0, h0), (flow.weights[1], flow.features[1])))
+    np.testing.assert_allclose(now, before, atol=1e-12 * size**2)
+
+
+def test_loss_of_the_renormalised_path_is_its_potential():
+    k, omega, step = 4, np.array([0.3, 1.7]), 1e-6
+    for j in range(2):
+        shift = step * np.eye(2)[j]
+        slope = (central_path_loss(omega + shift, num_classes=k) - central_path_loss(omega - shift, num_classes=k)) / (
+            2 * step
+        )
+        assert -slope == pytest.approx(omega[j] / (k + omega[j] ** 2) ** 2, rel=1e-8)
+    assert central_path_loss([[0.0], [1e8]], num_classes=3) == pytest.approx([1 / 3, 1 / 6])
 
 
 def test_renormalised_path_solves_its_differential_equation():
@@ -160,6 +210,13 @@ def test_renormalised_path_grows_with_the_fourth_root_and_equalises():
         (lambda: ufm_gradient_flow_modes([1.0], [1.0], target=1.0, decay=-1.0), "decay"),
         (lambda: ufm_gradient_flow_bias([1.0], num_classes=3, num_samples=4), "num_samples"),
         (lambda: linearized_flow_spectrum(3, 4, 0), "dim"),
+        (lambda: linearized_flow(np.ones((2, 3)), np.ones((3, 5)), [1.0]), "features"),
+        (lambda: linearized_flow(np.ones((2, 3)), np.ones((2, 4)), [1.0]), "features"),
+        (lambda: linearized_flow(np.ones((2, 3)), np.ones((3, 4)), [-1.0]), "t"),
+        (lambda: linearized_flow(np.ones((2, 3)), np.ones((3, 4)), [1e3]), "t"),
+        (lambda: central_path_loss([1.0, 1.0], num_classes=2), "omega"),
+        (lambda: central_path_loss([-1.0], num_classes=2), "omega"),
+        (lambda: central_path_loss(1.0, num_classes=2), "omega"),
         (lambda: renormalized_central_path([0.0], [1.0], num_classes=2), "omega0"),
         (lambda: renormalized_central_path([1.0, 1.0], [1.0], num_classes=2), "omega0"),
         (lambda: renormalized_central_path([1.0], [-1.0], num_classes=2), "t"),
