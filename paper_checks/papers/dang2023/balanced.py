@@ -1,6 +1,7 @@
 """Squared error: the global minimum, what makes it one, and the collapse of balanced classes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -92,7 +93,7 @@ def schatten_reduction(run: Run) -> Trial:
     def predict(solve: Callable[[Problem], Modes] = modes) -> Array:
         return np.concatenate([components(*solve(problem)) for problem in problems])
 
-    def wrong(**changes: object) -> Array:
+    def wrong(**changes: Any) -> Array:
         return predict(lambda problem: wrong_modes(problem, **({"targets": _targets(problem)} | changes)))
 
     return Trial(
@@ -131,7 +132,7 @@ def global_minimum(run: Run) -> Trial:
     def predict(solve: Callable[[Problem], Modes] = modes) -> Array:
         return np.repeat([solve(problem).loss for problem in problems], of.starts)
 
-    def wrong(**changes: object) -> Array:
+    def wrong(**changes: Any) -> Array:
         return predict(lambda problem: wrong_modes(problem, **({"targets": _targets(problem)} | changes)))
 
     return Trial(
@@ -283,7 +284,7 @@ def balancedness(run: Run) -> Trial:
     problems = [draw(rng, of.imbalanced, of.dims(depth), bias=bias) for depth, bias in ((2, False), (2, True))]
     probes, kept = rng.standard_normal((of.num_classes + 1, 8)), 2 * of.starts // 3
 
-    def forms(matrix: Array) -> Array:
+    def forms(matrix: Any) -> Array:
         v = probes[: matrix.shape[-1]]
         return np.einsum("ip,...ij,jp->...p", v, np.asarray(matrix), v)
 

@@ -43,7 +43,7 @@ def imbalanced_gof(run: Run) -> Trial:
 
     def read(problem: Problem, key: jax.Array) -> list[Array]:
         shape = best_geometry(problem, key, of.starts)[1]
-        return [shape.feature_gram, shape.classifier_gram, shape.alignment, shape.spread]
+        return [np.asarray(part) for part in (shape.feature_gram, shape.classifier_gram, shape.alignment, shape.spread)]
 
     def matrices(problem: Problem) -> list[Array]:
         best = solution(problem)
@@ -134,7 +134,7 @@ def imbalanced_bias(run: Run) -> Trial:
     def read(problem: Problem, key: jax.Array) -> list[Array]:
         best, shape = best_geometry(problem, key, of.starts)
         outputs = sim.class_logits(best.factors, problem.model)
-        return [shape.feature_gram, shape.classifier_gram, outputs, best.factors.bias]
+        return [np.asarray(part) for part in (shape.feature_gram, shape.classifier_gram, outputs, best.factors.bias)]
 
     def predict(bias: bool = True) -> list[list[Array]]:
         found = [solution(problem, bias=bias) for problem in problems]

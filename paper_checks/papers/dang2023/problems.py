@@ -6,7 +6,7 @@ minimum (measured on hundreds of draws), so that all of 96 miss it once in 1e16 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -106,7 +106,7 @@ def best_geometry(problem: Problem, key: jax.Array, starts: int) -> tuple[sim.Mi
     return best, sim.geometry(best.factors.features, problem.model.labels, head)
 
 
-def solution(problem: Problem, **changes: object) -> nc.UFMMinimizer:
+def solution(problem: Problem, **changes: Any) -> nc.UFMMinimizer:
     """Return the closed-form minimum, of the problem with ``changes``."""
     p = problem._replace(**changes)
     return nc.ufm_mse_minimizer(
