@@ -64,13 +64,14 @@ def newton_weights(
 
 
 @jax.jit
-def descend(x: Array, y: Array, rates: Float[Array, "steps ..."]) -> Float[Array, "... dim"]:
-    """Weights of gradient descent on ||y - X w||^2 / 2 from zero, after one step with each of ``rates``."""
+def descend(x: Array, y: Array, rates: Float[Array, "steps ..."]) -> Float[Array, "steps ... dim"]:
+    """Weights of gradient descent on ||y - X w||^2 / 2 from zero, after a step with each of ``rates``."""
 
-    def step(weights: Array, rate: Array) -> tuple[Array, None]:
-        return _descent_step(x, y, weights, rate), None
+    def step(weights: Array, rate: Array) -> tuple[Array, Array]:
+        weights = _descent_step(x, y, weights, rate)
+        return weights, weights
 
-    return jax.lax.scan(step, jnp.zeros((*x.shape[:-2], x.shape[-1])), rates)[0]
+    return jax.lax.scan(step, jnp.zeros((*x.shape[:-2], x.shape[-1])), rates)[1]
 
 
 def gradient_weights(

@@ -5,7 +5,8 @@ one token [x, 0, 1]. All tokens look at the context; with softmax each also look
 that several queries of one prompt cost little more than one.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,9 +37,9 @@ class Block(eqx.Module):
     project: Float[Array, "heads width size"]
     norms: Float[Array, "2 2 width"] | None  # (before attention, before MLP) x (gain, shift)
     expand: Float[Array, "hidden width"] | None
-    expand_bias: Float[Array, " hidden"] | None
+    expand_bias: Float[Array, " hidden"]
     contract: Float[Array, "width hidden"] | None
-    contract_bias: Float[Array, " width"] | None
+    contract_bias: Float[Array, " width"]
 
 
 class Transformer(eqx.Module):
@@ -70,7 +71,7 @@ class Transformer(eqx.Module):
 
         def layer(stream: Array, block: Block) -> tuple[Array, Array]:
             stream = stream + _attend(block, _normed(stream, block, 0), context, self.attention)
-            if block.expand is not None:
+            if block.expand is not None and block.contract is not None:
                 inner = jax.nn.gelu(_normed(stream, block, 1) @ block.expand.T + block.expand_bias)
                 stream = stream + inner @ block.contract.T + block.contract_bias
             return stream, stream[context:]
@@ -84,9 +85,9 @@ def draw_prompts(
     prompts: int,
     examples: int,
     queries: int,
-    scales: ArrayLike,
+    scales: ArrayLike | Sequence[float],
     sphere: bool = False,
-    dtype: type = jnp.float32,
+    dtype: Any = jnp.float32,
 ) -> Prompts:
     """Draw prompts with x ~ N(0, diag(scales^2)) and task vectors w ~ N(0, I).
 
@@ -125,7 +126,7 @@ def init_transformer(
     heads: int,
     attention: Attention = "linear",
     output_scale: float = 0.5,
-    dtype: type = jnp.float32,
+    dtype: Any = jnp.float32,
 ) -> Transformer:
     """Draw a transformer: N(0, 1/fan_in) weights, what writes into the stream times output_scale / sqrt(layers).
 
@@ -151,7 +152,8 @@ def init_transformer(
     def draw(*shape: int, fan_in: int) -> Array:
         return jax.random.normal(next(keys), shape, dtype) / jnp.sqrt(jnp.asarray(fan_in, dtype))
 
-    norms = expand = expand_bias = contract = contract_bias = None
+    norms = expand = contract = None
+    expand_bias = contract_bias = jnp.zeros((layers, 0), dtype)
     read_in = draw(width, d + 2, fan_in=d + 2)
     query_key_value = draw(layers, 3, heads, size, width, fan_in=width)
     project = gain * draw(layers, heads, width, size, fan_in=width)
