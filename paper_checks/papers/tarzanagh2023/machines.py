@@ -11,7 +11,14 @@ from scipy.stats import binom
 from paper_checks.agreement import Identity, MonteCarlo, Ordering
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Samples, components
-from paper_checks.papers.tarzanagh2023.instances import Inputs, draw, stack, start_with_margins
+from paper_checks.papers.tarzanagh2023.instances import (
+    SMALLEST_MULTIPLIER,
+    SMALLEST_SLACK,
+    Inputs,
+    draw,
+    stack,
+    start_with_margins,
+)
 from paper_checks.papers.tarzanagh2023.paper import PAPER
 from simulations import optimization as sim
 from theory import optimization
@@ -152,8 +159,9 @@ def _inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
 def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
     """Draw inputs whose nuclear-norm problem is well conditioned as well.
 
-    The minimiser's singular values are either zero or a tenth of the largest at least, and its subgradient's either one
-    or below 0.8, so that neither can pass for the other; and its direction differs visibly from the Frobenius one.
+    Its multipliers and slacks meet the criteria of the Frobenius problem; its minimiser's singular values are either
+    zero or a quarter of the largest at least, and its subgradient's either one or below 0.7, so that neither can pass
+    for the other; its direction differs visibly from the Frobenius one; and every other minimiser has rank two or more.
     """
     rng = run.rng("nuclear")
     accepted: list[Inputs] = []
@@ -165,8 +173,14 @@ def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
         sizes = np.linalg.svd(nuclear.W, compute_uv=False)
         slopes = np.linalg.svd(np.tensordot(nuclear.duals, features, 1), compute_uv=False)
         rank = int(np.sum(sizes > 1e-4 * sizes[0]))
-        distinct = optimization.direction_cosine(frobenius.W, nuclear.W) <= 0.97
-        if distinct and sizes[rank - 1] >= 0.1 * sizes[0] and slopes[rank:].max(initial=0.0) <= 0.8:
+        if (
+            nuclear.duals[nuclear.support].min() >= SMALLEST_MULTIPLIER * nuclear.duals.max()
+            and nuclear.margins[~nuclear.support].min(initial=np.inf) >= 1 + SMALLEST_SLACK
+            and sizes[rank - 1] >= 0.25 * sizes[0]
+            and slopes[rank:].max(initial=0.0) <= 0.7
+            and optimization.direction_cosine(frobenius.W, nuclear.W) <= 0.97
+            and (rank >= 2 or len(accepted) % 2 == 1)
+        ):
             accepted.append(inputs)
     return stack(accepted)
 
