@@ -94,7 +94,7 @@ def collapse(run: Run) -> Drawing:
             problem: dict[str, Any] = {"weight_decays": [decay] * depth, "feature_decay": decay / 4}
             model = sim.feature_model(class_sizes, dims=(dim,) * depth, bias=bias, **problem)
             start = sim.random_factors(run.key(f"{depth} {bias}"), model, scale=0.3)
-            found = sim.gradient_descent(model, start, learning_rate=0.1, steps=steps.tolist(), observe=_statistics)
+            found = sim.gradient_descent(model, start, learning_rate=0.5, steps=steps.tolist(), observe=_statistics)
             loss, nc1, etf, frame, nc3, nc3_plain = (np.asarray(value) for value in found)
             minimum = nc.ufm_mse_minimizer(class_sizes, dims=(dim,) * depth, bias=bias, **problem).loss
             drawn = loss / minimum - 1, nc1, etf if bias else frame, nc3 if bias else nc3_plain
@@ -166,10 +166,10 @@ def imbalanced_lengths(run: Run) -> Drawing:
             numbers[f"distance_{depth}_{'means' if face == 'white' else 'head'}"] = distances
         numbers |= {f"lines_{depth}": np.stack(lines), f"lengths_{depth}": np.stack(found)}
     reference(left, n, np.zeros_like(n))
-    left.set(xlabel="class size $n_k$", ylabel="length", xlim=(0, n[-1]))
-    note(left, r"solid: head $|w_k|$, dashed: means $|\bar h_k|$", 0.98, 0.03, transform=left.transAxes, ha="right")
+    left.set(xlabel="class size $n_k$", ylabel="length", xlim=(0, n[-1]), ylim=(-0.05, None))
+    note(left, r"solid: head $|w_k|$, dashed: means $|\bar h_k|$", 0.98, 0.14, transform=left.transAxes, ha="right")
     right.set(xscale="log", yscale="log", xlabel="gradient steps", ylabel="distance from the predicted frame")
-    legend(left, entries, loc="upper left")
+    legend(left, entries, loc="lower right", bbox_to_anchor=(1.0, 0.2))
     return Drawing(image, numbers)
 
 
