@@ -57,7 +57,8 @@ def newton_steps_to_tolerance(
     18
     """
     rate = _worst_log_rate(condition_number, power_of(init), "alpha_scale", alpha_scale)
-    return max(0, math.ceil(math.log2(_log_tolerance(tol) / rate)))
+    squarings = _log_tolerance(tol) / rate
+    return 0 if squarings <= 1 else math.ceil(math.log2(squarings))
 
 
 def gd_steps_to_tolerance(condition_number: float, *, tol: float, rate_scale: float = 1.0) -> int:
