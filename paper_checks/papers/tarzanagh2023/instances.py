@@ -27,7 +27,7 @@ SMALLEST_MULTIPLIER = 0.1
 SMALLEST_SLACK = 0.5
 RATES = (0.5, 20.0)
 _SPREAD = 0.6
-_TRIES = 10_000
+_TRIES = 200_000
 
 
 class Inputs(NamedTuple):
@@ -100,15 +100,23 @@ Accept = Callable[[Array, MaxMargin], bool]
 
 
 def draw(
-    rng: np.random.Generator, shape: tuple[int, int, int], *, accept: Accept = is_well_conditioned, **options: bool
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    *,
+    screen: Callable[[Inputs], bool] | None = None,
+    accept: Accept = is_well_conditioned,
+    **options: bool,
 ) -> Inputs:
     """Draw inputs of shape (n, T, d) until they are acceptable; ``options`` are those of `propose`.
 
+    ``screen`` judges the inputs before their support vector machine is solved, ``accept`` after that.
     All tokens support the margin, unless some are to be ``hidden``. The scale is set such that the least norm is
     uniform in [0.7, 1.4].
     """
     for _ in range(_TRIES):
         inputs = propose(rng, shape, **options)
+        if screen is not None and not screen(inputs):
+            continue
         features = lead_features(inputs)
         found = max_margin(features)
         if found is None or found.support.all() == options.get("hidden", False) or not accept(features, found):

@@ -6,6 +6,7 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import binom
 
 from paper_checks.agreement import Identity, MonteCarlo, Ordering
@@ -16,6 +17,7 @@ from paper_checks.papers.tarzanagh2023.instances import (
     SMALLEST_SLACK,
     Inputs,
     draw,
+    lead_features,
     stack,
     start_with_margins,
 )
@@ -145,7 +147,7 @@ def kq_norm(run: Run) -> Trial:
 
 
 def _sizes(run: Run) -> tuple[tuple[int, int, int], int]:
-    shape = run.size("inputs, tokens, dimension", quick=(3, 3, 4), standard=(3, 4, 5), full=(6, 4, 8))
+    shape = run.size("inputs, tokens, dimension", quick=(3, 3, 4), standard=(4, 3, 5), full=(4, 3, 8))
     return shape, run.size("instances", quick=6, standard=12, full=64)
 
 
@@ -156,17 +158,19 @@ def _inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
 
 
 @lru_cache(maxsize=8)
-def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
+def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int, rank_one: bool = False) -> Inputs:
     """Draw inputs whose nuclear-norm problem is well conditioned as well.
 
     Its multipliers and slacks meet the criteria of the Frobenius problem; its minimiser's singular values are either
     zero or a quarter of the largest at least, and its subgradient's either one or below 0.7, so that neither can pass
     for the other; its direction differs visibly from the Frobenius one; and every other minimiser has rank two or more.
+    With ``rank_one`` all have rank one, and small factors select the optimal tokens from the beginning.
     """
     rng = run.rng("nuclear")
     accepted: list[Inputs] = []
     while len(accepted) < count:
-        inputs = draw(rng, shape, hidden=len(accepted) % 2 == 1)
+        screen = _small_factors_select if rank_one else None
+        inputs = draw(rng, shape, screen=screen, hidden=len(accepted) % 2 == 1)
         x, z, _, o = inputs
         frobenius, nuclear = (optimization.solve_attention_svm(x, z, o, norm=norm) for norm in ("fro", "nuc"))
         features, _ = optimization.attention_svm_features(x, z, o)
@@ -179,10 +183,21 @@ def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int) -> Inputs:
             and sizes[rank - 1] >= 0.25 * sizes[0]
             and slopes[rank:].max(initial=0.0) <= 0.7
             and optimization.direction_cosine(frobenius.W, nuclear.W) <= 0.97
-            and (rank >= 2 or len(accepted) % 2 == 1)
+            and (rank == 1 if rank_one else rank >= 2 or len(accepted) % 2 == 1)
         ):
             accepted.append(inputs)
     return stack(accepted)
+
+
+def _small_factors_select(inputs: Inputs) -> bool:
+    """Whether the leading singular pair of the gradient at zero, where small factors grow first, leads these tokens."""
+    x, z, scores, _ = inputs
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    descent = np.einsum("n,nt,ntd,ne->de", expit(-scores.mean(axis=1)), centred, x, z)
+    u, _, vt = np.linalg.svd(descent)
+    features = lead_features(inputs)
+    leads = features @ np.outer(u[:, 0], vt[0]).ravel()
+    return bool((leads >= 0.05 * np.linalg.norm(features, axis=1)).all())
 
 
 def _solve(inputs: Inputs, norm: str) -> list[optimization.AttentionSVM]:
