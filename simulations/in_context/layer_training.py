@@ -3,6 +3,7 @@
 A population is anything with a method ``squared_error(layer)``. Nothing here knows where training ought to end.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import diffrax
@@ -50,7 +51,7 @@ def half_error(layer: LinearLayer, population: Population) -> Float[Array, ""]:
     return population.squared_error(layer) / 2
 
 
-def gradient_flow(layer: LinearLayer, population: Population, *, times: ArrayLike) -> Path:
+def gradient_flow(layer: LinearLayer, population: Population, *, times: ArrayLike | Sequence[float]) -> Path:
     """Follow the gradient flow of half the mean squared error in all parameters (Dormand-Prince 8, tolerance 1e-11).
 
     Parameters

@@ -68,11 +68,11 @@ def gaussian_prompt(*, n: int, dim: int, root: Rationals | None = None, noise_va
 
     def inputs() -> list[Any]:
         standard = vector(d)
-        return [sum((_rational(c) * v for c, v in zip(row, standard, strict=True)), domain(0)) for row in matrix]
+        return [sum((rational(c) * v for c, v in zip(row, standard, strict=True)), domain(0)) for row in matrix]
 
     x = [inputs() for _ in range(count)]
     w, noise, query, query_noise = vector(d), vector(count), inputs(), next(take)
-    quiet, noisy = (QQ(1),), (_rational(noise_var),)
+    quiet, noisy = (QQ(1),), (rational(noise_var),)
     variances = quiet * (count * d + d) + noisy * count + quiet * d + noisy
     return Variables(x, w, noise, query, query_noise, variances)
 
@@ -93,8 +93,8 @@ def answer(value: Sequence[Any], key_query: Rationals, prompt: Variables, attent
     token = [*prompt.query, prompt.target * 0]
     if attention.query_attends:
         tokens.append(token)
-    asked = [dot([_rational(c) for c in row], token) for row in key_query]
-    total = sum((dot([_rational(c) for c in value], t) * dot(t, asked) for t in tokens), prompt.target * 0)
+    asked = [dot([rational(c) for c in row], token) for row in key_query]
+    total = sum((dot([rational(c) for c in value], t) * dot(t, asked) for t in tokens), prompt.target * 0)
     return total * QQ(1, len(prompt.x)) if attention.averaged else total
 
 
@@ -115,6 +115,7 @@ def gram(prompt: Variables) -> list[list[Any]]:
     return [[dot([row[i] for row in prompt.x], [row[j] for row in prompt.x]) for j in range(d)] for i in range(d)]
 
 
-def _rational(value: Fraction | int) -> Any:
+def rational(value: Fraction | int) -> Any:
+    """Element of the domain of rationals that polynomials are over."""
     fraction = Fraction(value)
     return QQ(fraction.numerator, fraction.denominator)
