@@ -1,6 +1,11 @@
 """Geometry and dynamics of gradient methods: attention as a support vector machine, large steps, stability."""
 
-from theory.optimization.attention_asymptotics import direction_constant, margin_offsets, offset_decay_exponent
+from theory.optimization.attention_asymptotics import (
+    direction_constant,
+    finite_part,
+    margin_offsets,
+    offset_decay_exponent,
+)
 from theory.optimization.attention_svm import (
     AttentionSVM,
     InfeasibleError,
@@ -59,6 +64,7 @@ __all__ = [
     "effective_batch_size",
     "effective_step",
     "feasible_attention_weights",
+    "finite_part",
     "gaussian_critical_learning_rate",
     "gaussian_second_moment_operator",
     "gradient_descent_threshold",
