@@ -19,7 +19,6 @@ from paper_checks.papers.tarzanagh2023.machines import nuclear_inputs
 from paper_checks.papers.tarzanagh2023.paper import PAPER
 from simulations import optimization as sim
 from theory import optimization
-from theory.optimization import attention_asymptotics
 
 Array = NDArray[np.float64]
 
@@ -92,7 +91,7 @@ def reg_path(run: Run) -> Trial:
             features, _ = optimization.attention_svm_features(x, z, o)
             duals, pairs = svm.duals[svm.support] ** dual_power, svm.pairs[svm.support]
             offsets = optimization.margin_offsets(gamma, o, duals, pairs)
-            part = attention_asymptotics.finite_part(features[svm.support], factor * offsets)
+            part = optimization.finite_part(features[svm.support], factor * offsets)
             coefficients.append(part - np.vdot(part, svm.W) / svm.value**2 * svm.W)
         return Limit(np.stack(limits), np.stack(coefficients))
 

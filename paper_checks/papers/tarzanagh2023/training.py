@@ -30,7 +30,6 @@ from paper_checks.papers.tarzanagh2023.instances import (
 from paper_checks.papers.tarzanagh2023.paper import PAPER
 from simulations import optimization as sim
 from theory import optimization
-from theory.optimization import attention_asymptotics
 
 Array = NDArray[np.float64]
 
@@ -406,7 +405,7 @@ class _Problem(NamedTuple):
     start: Array
 
     def finite_part(self, **options: float) -> Array:
-        return attention_asymptotics.finite_part(self.features, **self._arguments(**options))
+        return optimization.finite_part(self.features, **self._arguments(**options))
 
     def direction_constant(self, **options: float) -> float:
         return optimization.direction_constant(self.features, **self._arguments(**options))
