@@ -14,7 +14,6 @@ from paper_checks.problems import frame
 from simulations.in_context import newton_attention as sim
 from theory import in_context
 
-
 Activation = Literal["linear", "relu"]
 ACTIVATIONS: tuple[Activation, Activation] = ("linear", "relu")
 

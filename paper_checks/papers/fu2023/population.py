@@ -1,7 +1,7 @@
 """Random prompts: the limit of many dimensions, the best-matching gradient step, and ill-conditioned data."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -146,23 +146,42 @@ def best_match_exact(run: Run) -> Trial:
     alpha = np.full(prompts, 0.9)
 
     def measure() -> np.ndarray:
-        def errors(weights: jax.Array) -> np.ndarray:
+        def missed(weights: jax.Array) -> np.ndarray:
             return np.einsum("kpd,pqd->kpq", weights, queries) - targets
 
-        newton = errors(iterations.newton_weights(x, y, alpha, steps=last, start="identity"))
-        descent = errors(iterations.gradient_weights(x, y, alpha, steps=range(2**last + 1)))
+        newton = missed(iterations.newton_weights(x, y, alpha, steps=last, start="identity"))
+        descent = missed(iterations.gradient_weights(x, y, alpha, steps=range(2**last + 1)))
         alike = np.array([probes.similarity(one[None], descent) for one in newton])
         best = np.argmax(np.round(alike, 12), axis=1)
-        return components(best, alike.max(axis=1))
+        return components(best, best, alike.max(axis=1))
 
-    def predict(count: Callable[[int], float] | None = None, similarity: float = 1.0) -> np.ndarray:
-        def right(k: int) -> float:
-            return in_context.gd_steps_matching_newton(1.0, step=k, alpha=0.25, learning_rate=0.25, init="identity")
+    def errors(residual: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Errors that a residual polynomial leaves on the queries, for all prompts."""
+        left = residual(drawn[0].s)
+        return np.stack(
+            [-q @ one.basis @ (left * (one.basis.T @ one.task)) for one, q in zip(drawn, queries, strict=True)]
+        )
 
-        return components([(count or right)(k) for k in range(last + 1)], np.full(last + 1, similarity))
+    def right() -> np.ndarray:
+        """Count by the formula, and by comparing the errors that theory expects of both methods."""
+        gd, newton = in_context.gd_residual, in_context.newton_residual
+        descended = np.stack([errors(partial(gd, step=t, learning_rate=0.9)) for t in range(2**last + 1)])
+        pairs = [
+            in_context.best_matching_step(errors(partial(newton, step=k, alpha=0.9, init="identity")), descended)
+            for k in range(last + 1)
+        ]
+        counts = [
+            in_context.gd_steps_matching_newton(0.15, step=k, alpha=0.9, learning_rate=0.9, init="identity")
+            for k in range(last + 1)
+        ]
+        return components(counts, *np.transpose(pairs))
+
+    def predict(count: Callable[[int], float] = lambda k: 2.0**k, similarity: float = 1.0) -> np.ndarray:
+        counts = [count(k) for k in range(last + 1)]
+        return components(counts, counts, np.full(last + 1, similarity))
 
     return Trial(
-        predict=predict,
+        predict=right,
         measure=measure,
         controls={
             "3^k": lambda: predict(lambda k: 3.0**k),
