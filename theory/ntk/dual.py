@@ -163,7 +163,7 @@ CLOSED_FORMS = {"erf": erf_dual, "sin": sin_dual, "gelu": gelu_dual}
 def gauss_hermite_dual(
     k11: ArrayLike, k12: ArrayLike, k22: ArrayLike, *, activation: ActivationLike, n_nodes: int = 160
 ) -> Dual:
-    r"""The same moments by a product of two Gauss-Hermite rules, for any activation.
+    r"""Compute the same moments by a product of two Gauss-Hermite rules, for any activation.
 
     A method to compare with: exact for polynomials of degree below ``n_nodes``, exponentially accurate for functions
     analytic in the plane, slower in :math:`\exp(-c \sqrt{n})` where there are poles, and good to 1e-3 only where there
