@@ -50,7 +50,7 @@ class _Problem(NamedTuple):
 
 def _problems(run: Run) -> list[_Problem]:
     """Draw decays of which modes keep between a quarter and nine tenths of their singular value."""
-    k, n, d = run.size("classes, samples, dimension", quick=(3, 4, 4), standard=(5, 6, 7), full=(10, 50, 16))
+    k, n, d = run.size("classes, samples, dimension", quick=(3, 4, 4), standard=(5, 6, 7), full=(10, 10, 12))
     rng = run.rng()
     found = []
     for _ in range(run.size("decays", quick=2, standard=3, full=3)):
