@@ -105,7 +105,9 @@ def _flow(layer: LinearLayer, population: Any, times: Array) -> Path:
     return Path(solution.ys, *jax.lax.map(observe, solution.ys))
 
 
-def gradient_descent(layer: LinearLayer, population: Population, *, rates: ArrayLike, times: ArrayLike) -> LinearLayer:
+def gradient_descent(
+    layer: LinearLayer, population: Population, *, rates: ArrayLike | Sequence[float], times: ArrayLike
+) -> LinearLayer:
     """Run gradient descent on half the mean squared error, in all parameters, at several learning rates.
 
     Parameters
