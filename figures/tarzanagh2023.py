@@ -41,7 +41,7 @@ def directions(run: Run) -> Drawing:
     apart = 1 - optimization.direction_cosine(machines[0].W, machines[1].W)
     offsets = optimization.margin_offsets(scores, optimal, machines[0].duals, machines[0].pairs)
     key, query = 0.02 * run.rng("starts").standard_normal((2, n_starts, d, d))
-    starts = {"W": jnp.asarray(key), "KQ": sim.Factors(jnp.asarray(key), jnp.asarray(query))}
+    starts: dict[str, Any] = {"W": jnp.asarray(key), "KQ": sim.Factors(jnp.asarray(key), jnp.asarray(query))}
     constants = [optimization.direction_constant(features, offsets, initial_weights=start) for start in key]
     constant = np.exp(np.mean(np.log(constants)))
 
@@ -101,12 +101,12 @@ def tokens(run: Run) -> Drawing:
         across = np.array([-direction[1], direction[0]])
         line = np.outer([-2, 2], reach * across)
         margin = direction / np.linalg.norm(svm.W[:, 0])
-        theory(axes, *(x[0, token] + line).T, 1, linestyle="-", linewidth=1.0)
-        theory(axes, *(x[0, token] - margin + line).T, 1, linestyle="--", linewidth=1.0)
+        for edge, dash in ((x[0, token] + line, "-"), (x[0, token] - margin + line, "--")):
+            theory(axes, edge[:, 0], edge[:, 1], 1, linestyle=dash, linewidth=1.0)
         tip = 0.6 * reach * direction
         axes.annotate("", centre + tip, centre, arrowprops={"arrowstyle": "-|>", "color": colour(1), "linewidth": 1.6})
         along = centre + np.linspace(0.1, 0.52, len(steps))[:, None] * reach * looks[:, k]
-        simulation(axes, *along.T, 2, markersize=3.5)
+        simulation(axes, along[:, 0], along[:, 1], 2, markersize=3.5)
         axes.plot(*x[0].T, "o", color=colour(0), markersize=5, zorder=3)
         axes.plot(*x[0, token], "o", color=colour(1), markersize=8, zorder=3)
         for place, score in zip(x[0], scores[0], strict=True):
