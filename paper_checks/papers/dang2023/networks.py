@@ -43,10 +43,10 @@ def _setup(run: Run) -> Setup:
         *run.size(
             "class sizes, widths, channels, features and iterations",
             quick=((12,) * 5, (24, 16, 10, 6, 4), (64,), (8, 8), 12, (0, 30, 100, 300)),
-            standard=((20,) * 10, (60, 44, 30, 20, 14, 10, 8, 6, 5, 3), (128, 128), (16, 16), 24, (0, 30, 300, 800)),
+            standard=((20,) * 10, (60, 44, 30, 20, 14, 10, 7, 6, 5, 4), (128, 128), (16, 16), 24, (0, 30, 300, 800)),
             full=(
                 (60,) * 10,
-                (170, 120, 90, 70, 50, 40, 25, 15, 12, 8),
+                (170, 120, 90, 70, 50, 40, 20, 16, 14, 10),
                 (1024, 512),
                 (64, 64),
                 128,
@@ -62,11 +62,11 @@ def _cases(of: Setup) -> list[Case]:
     single, double = (of.features,), (of.features,) * 2
 
     def problem(class_sizes: tuple[int, ...], dims: tuple[int, ...], share: float, *, bias: bool = False) -> Problem:
-        # share is the relative decay of a class of average size; one layer then has lam_1 = 16 lam_H, deeper ones less
+        # share is the relative decay of a class of average size, and n lam_H the decay of every head layer
         depth = len(dims)
         level = (share * n / depth) ** (depth / (depth + 1)) / np.sum(class_sizes)
-        tilt = 4 / np.sqrt(n)
-        return Problem(class_sizes, dims, float(level / tilt**depth), (float(level * tilt),) * depth, bias)
+        head = float(level * n ** (1 / (depth + 1)))
+        return Problem(class_sizes, dims, head / n, (head,) * depth, bias)
 
     return [
         Case("perceptron", problem(of.balanced, single, 0.02)),

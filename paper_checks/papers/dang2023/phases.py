@@ -340,7 +340,8 @@ def critical_class_size(run: Run) -> Trial:
     of, depth = sizes(run), 2
     points = run.size("decays", quick=16, standard=24, full=64)
     n = np.array(of.imbalanced, dtype=float)
-    grid = unit_decay(of.imbalanced, depth) * np.geomspace(0.25, 1.7, points)
+    smallest, largest = (np.array([n.min(), n.max()]) / n.mean()) ** (depth / (depth + 1))
+    grid = unit_decay(of.imbalanced, depth) * np.geomspace(0.4 * smallest, 1.1 * largest, points)
     problem = _equal(of.imbalanced, of.dims(depth), float(grid[0]))
 
     def measure() -> Array:
