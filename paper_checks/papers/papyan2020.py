@@ -1,7 +1,8 @@
 """Papyan, Han and Donoho 2020: the simplex frame, and the metrics of collapse."""
 
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -138,11 +139,19 @@ def packing_bound(run: Run) -> Trial:
     )
 
 
-def _labelled(run: Run) -> tuple[Array, NDArray[np.int64], Array, Array]:
-    """Draw features (d, N) of classes of unequal size, their labels, a head (K, d) and its bias.
+class _Labelled(NamedTuple):
+    """Features (d, N) with labels (N,), under a head (K, d) with a bias (K,)."""
 
-    The head mostly agrees with the nearest class mean, but for the bias, which sends many samples to the first class:
-    counts of disagreements with and without it are not the same by chance.
+    features: Array
+    labels: NDArray[np.int64]
+    head: Array
+    bias: Array
+
+
+def _labelled(run: Run) -> list[_Labelled]:
+    """Draw instances with classes of unequal size whose means differ in length, and a bias towards the shortest one.
+
+    NC4 is a count, and a wrong one is right by chance in a few of a hundred instances, but not in all of these.
     """
     sizes, d = run.size(
         "class sizes, dimension",
@@ -153,10 +162,13 @@ def _labelled(run: Run) -> tuple[Array, NDArray[np.int64], Array, Array]:
     rng = run.rng()
     k = len(sizes)
     labels = np.repeat(np.arange(k, dtype=np.int64), sizes)
-    means = rng.standard_normal((d, k))
-    features = means[:, labels] + 0.8 * rng.standard_normal((d, labels.size)) + 0.5
-    head = means.T + 0.3 * rng.standard_normal((k, d))
-    return features, labels, head, rng.standard_normal(k) + 8.0 * np.eye(k)[0]
+    found = []
+    for _ in range(run.size("instances", quick=10, standard=20, full=20)):
+        means = rng.standard_normal((d, k)) * np.linspace(0.4, 2.0, k)
+        features = means[:, labels] + 1.2 * rng.standard_normal((d, labels.size)) + 0.5
+        head = means.T + 0.3 * rng.standard_normal((k, d))
+        found.append(_Labelled(features, labels, head, rng.standard_normal(k) + 8.0 * np.eye(k)[0]))
+    return found
 
 
 @PAPER.claim(
@@ -166,54 +178,67 @@ def _labelled(run: Run) -> tuple[Array, NDArray[np.int64], Array, Array]:
     matrices, and NC4 is the share of samples where head and nearest class mean disagree.""",
     source="definitions of the four measures",
     agreement=Identity(rtol=1e-11),
-    controls=("centred at the mean of samples", "K left out of NC1", "Gram matrices not normalised", "no bias"),
+    controls=(
+        "centred at the mean of samples",
+        "K left out of NC1",
+        "Gram matrices not normalised",
+        "no bias",
+        "lengths of means forgotten",
+    ),
 )
 def metrics(run: Run) -> Trial:
     """Compute them for random features of unequal classes, once by covariances, once in the singular basis of means.
 
     Sigma_B has a condition number of at most 1e3 or so on its range: rounding times that, times 1e2 operations.
     """
-    features, labels, head, bias = _labelled(run)
+    instances = _labelled(run)
 
     def measure() -> Array:
-        found = []
-        for centred in (True, False):
-            values = sim.collapse_metrics(
-                jnp.asarray(features), jnp.asarray(labels), jnp.asarray(head), jnp.asarray(bias), centred=centred
-            )
-            found.append(np.array([float(value) for value in values]))
-        return np.stack(found)
+        rows = [
+            sim.collapse_metrics(*(jnp.asarray(part) for part in instance), centred=centred)
+            for instance in instances
+            for centred in (True, False)
+        ]
+        return np.array([[float(value) for value in row] for row in rows])
 
-    def predict(bias: Array | None = bias) -> Array:
-        rows = [nc.nc_metrics(features, labels, head, bias, centred=centred) for centred in (True, False)]
+    def predict(biased: bool = True) -> Array:
+        rows = [
+            nc.nc_metrics(*instance[:3], instance.bias if biased else None, centred=centred)
+            for instance in instances
+            for centred in (True, False)
+        ]
         return np.array([astuple(row) for row in rows])
 
-    def replaced(**changes: float) -> Array:
-        rows = [nc.nc_metrics(features, labels, head, bias, centred=centred) for centred in (True, False)]
-        return np.array([astuple(replace(row, **{n: f * getattr(row, n) for n, f in changes.items()})) for row in rows])
+    def replaced(column: str, wrong: Callable[[_Labelled, nc.ClassStatistics], float]) -> Array:
+        values = predict()
+        index = [field.name for field in fields(nc.NCMetrics)].index(column)
+        values[:, index] = np.repeat([wrong(one, nc.class_statistics(*one[:2])) for one in instances], 2)
+        return values
 
-    def sample_mean() -> Array:
-        stats = nc.class_statistics(features, labels)
-        spokes = stats.means - features.mean(axis=1, keepdims=True)
-        correct = predict()
-        correct[:, 1] = np.trace(stats.sigma_w) / (np.sum(spokes**2) / spokes.shape[1])
-        return correct
+    def centred_at_samples(one: _Labelled, stats: nc.ClassStatistics) -> float:
+        spokes = stats.means - one.features.mean(axis=1, keepdims=True)
+        return float(np.trace(stats.sigma_w) / np.mean(np.sum(spokes**2, axis=0)))
 
-    def unnormalised() -> Array:
-        means = nc.class_statistics(features, labels).means
-        k = means.shape[1]
-        correct = predict()
-        correct[:, 3] = np.linalg.norm(means.T @ means - np.eye(k))
-        return correct
+    def not_divided(one: _Labelled, stats: nc.ClassStatistics) -> float:
+        return float(np.trace(stats.sigma_w @ np.linalg.pinv(stats.sigma_b, rcond=1e-6)))
+
+    def not_normalised(one: _Labelled, stats: nc.ClassStatistics) -> float:
+        return float(np.linalg.norm(stats.means.T @ stats.means - np.eye(stats.means.shape[1])))
+
+    def lengths_forgotten(one: _Labelled, stats: nc.ClassStatistics) -> float:
+        offsets = one.features - stats.global_mean[:, None]
+        nearest = np.argmax((stats.means - stats.global_mean[:, None]).T @ offsets, axis=0)
+        return float(np.mean(np.argmax(one.head @ one.features + one.bias[:, None], axis=0) != nearest))
 
     return Trial(
         predict=predict,
         measure=measure,
         controls={
-            "centred at the mean of samples": sample_mean,
-            "K left out of NC1": lambda: replaced(nc1=float(head.shape[0])),
-            "Gram matrices not normalised": unnormalised,
-            "no bias": lambda: predict(None),
+            "centred at the mean of samples": lambda: replaced("nc1_trace", centred_at_samples),
+            "K left out of NC1": lambda: replaced("nc1", not_divided),
+            "Gram matrices not normalised": lambda: replaced("nc2_orthogonal", not_normalised),
+            "no bias": lambda: predict(biased=False),
+            "lengths of means forgotten": lambda: replaced("nc4", lengths_forgotten),
         },
         scale="largest",
     )
