@@ -42,7 +42,7 @@ def step_size(run: Run) -> Drawing:
     """Train a layer at every context length and noise level."""
     d = 3
     lengths = np.array(run.size("n", quick=(1, 2, 4, 8, 16, 32), standard=(1, 2, 4, 8, 16, 32), full=2 ** np.arange(8)))
-    n = np.unique(np.geomspace(1, lengths[-1], 40).astype(int))
+    n = np.union1d(np.geomspace(1, lengths[-1], 40).astype(int), lengths)
     image, ((axes,),) = canvas()
     entries: list[tuple[Any, str]] = []
     numbers: dict[str, Any] = {"n": n, "trained_n": lengths}
@@ -119,7 +119,7 @@ def preconditioner(run: Run) -> Drawing:
     d, n, s2 = 3, 10, 0.2
     basis = np.linalg.qr(run.rng().standard_normal((d, d)))[0]
     cov = (basis * np.array([2.0, 1.0, 0.5])) @ basis.T
-    image, ((one, two, three, four),) = canvas(1, 4, width=2.1, height=2.6)
+    image, ((one, two, three, four),) = canvas(1, 4, width=2.1, height=2.9)
     numbers: dict[str, Any] = {"cov": cov}
     for (left, right), (name, label, tasks) in zip(
         ((one, two), (three, four)),
@@ -131,7 +131,7 @@ def preconditioner(run: Run) -> Drawing:
         learned = _trained(run, prompts, d, name)[1]
         size = np.abs(predicted).max()
         for axes, matrix, kind in ((left, predicted, "theory"), (right, learned, "trained")):
-            axes.imshow(matrix, cmap="RdBu_r", vmin=-size, vmax=size)
+            axes.imshow(matrix, cmap="RdBu_r", vmin=-size, vmax=size, aspect="auto")
             for (i, j), entry in np.ndenumerate(matrix):
                 shade = "white" if abs(entry) > 0.65 * size else "0.1"
                 note(axes, f"{1000 * entry:.0f}", j, i, ha="center", va="center", fontsize=8, color=shade)

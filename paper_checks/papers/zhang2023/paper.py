@@ -40,6 +40,12 @@ def direction(rng: np.random.Generator, dim: int = D) -> Array:
     return theta / np.sqrt(np.linalg.norm(theta @ theta.T))
 
 
+def task(rng: np.random.Generator, dim: int = D) -> Array:
+    """Random task of length 1.5: signal and noise are then of comparable size for every seed."""
+    w = rng.standard_normal(dim)
+    return 1.5 * w / np.linalg.norm(w)
+
+
 def population(cov: ArrayLike, n: float) -> Moments:
     """Noiseless prompts of standard normal tasks, as in training."""
     return gaussian_moments(n=n, cov_x=cov, cov_w=np.eye(len(np.asarray(cov))), attention=AVERAGED)

@@ -6,7 +6,7 @@ import numpy as np
 from paper_checks.agreement import ConvergenceOrder, FiniteSize, MonteCarlo
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Limit, Samples, Sizes, Steps
-from paper_checks.papers.zhang2023.paper import PAPER, Array, D, covariance, trained_layer
+from paper_checks.papers.zhang2023.paper import PAPER, Array, D, covariance, task, trained_layer
 from simulations.in_context.linear_layer import AVERAGED, LinearLayer
 from simulations.in_context.populations import gaussian_moments
 from simulations.in_context.prompt_risks import layer_risk
@@ -57,10 +57,10 @@ def _relu_teacher(w: Array, cov: Array, noise_var: float) -> tuple[Array, Array,
 def test_risk(run: Run) -> Trial:
     """Train on linear tasks, test on a linear and on a rectified one, both noisy, at two lengths other than N."""
     n, s2 = 12, 0.5
-    prompts = run.size("prompts a replicate", quick=128, standard=1024, full=16384)
-    lengths = run.size("M", quick=(6, 40), standard=(6, 40), full=(6, 40, 400))
+    prompts = run.size("prompts a replicate", quick=256, standard=1024, full=16384)
+    lengths = run.size("M", quick=(8, 24), standard=(8, 40), full=(8, 40, 400))
     rng = run.rng()
-    cov, w = covariance(rng), 1.5 * rng.standard_normal(D)
+    cov, w = covariance(rng), task(rng)
 
     def measure() -> Samples:
         layer = trained_layer(run, cov, n)
@@ -112,10 +112,10 @@ def test_risk(run: Run) -> Trial:
 )
 def shifted_risk(run: Run) -> Trial:
     """Trained layers on sampled prompts, with context, query, or both drawn from other covariances."""
-    n, m, s2 = 12, 5, 0.6
-    prompts = run.size("prompts a replicate", quick=128, standard=1024, full=16384)
+    n, m, s2 = 12, 8, 1.0
+    prompts = run.size("prompts a replicate", quick=256, standard=1024, full=16384)
     rng = run.rng()
-    cov, other, third, w = covariance(rng), covariance(rng), covariance(rng), 1.5 * rng.standard_normal(D)
+    cov, other, third, w = covariance(rng), covariance(rng), covariance(rng), task(rng)
     cases = ((cov, cov), (other, cov), (cov, third), (other, third))
 
     def measure() -> Samples:
@@ -165,8 +165,7 @@ def variance_rate(run: Run) -> Trial:
     lengths = run.size("M", quick=(2, 4, 8, 16), standard=(2, 4, 8, 16, 32), full=(2, 8, 32, 128, 512))
     rng = run.rng()
     cov = covariance(rng)
-    w = rng.standard_normal(D)
-    w *= 2 / np.linalg.norm(w)
+    w = task(rng)
 
     def measure() -> Sizes:
         layer = trained_layer(run, cov, n)
