@@ -45,6 +45,11 @@ from simulations.optimization.minima import (
     sample_gradients,
     train_network,
 )
+from simulations.optimization.populations import (
+    mean_square_growth,
+    mean_square_threshold,
+    resampled_mean_squares,
+)
 from simulations.optimization.scale_invariance import (
     MomentumRun,
     TangentWalk,
@@ -56,8 +61,6 @@ from simulations.optimization.separation import attention_separable, linear_marg
 from simulations.optimization.stability import (
     descent_threshold,
     gaussian_displacements,
-    mean_square_growth,
-    mean_square_threshold,
     sgd_displacements,
 )
 
@@ -102,6 +105,7 @@ __all__ = [
     "rayleigh_quotient",
     "regularization_path",
     "repeated_task",
+    "resampled_mean_squares",
     "sample_batch_hessians",
     "sample_gradients",
     "search_worst_cases",

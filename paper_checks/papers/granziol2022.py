@@ -1,0 +1,370 @@
+"""Granziol, Zohren and Roberts 2022: the noise of a batch lifts the top of its Hessian's spectrum."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paper_checks.agreement import Equivalence, FiniteSize, MonteCarlo
+from paper_checks.claim import Paper, Run, Trial
+from paper_checks.evidence import Limit, Samples, Sizes
+from simulations import optimization as sim
+from theory import optimization
+
+PAPER = Paper(
+    key="granziol2022",
+    title="Learning rates as a function of batch size: a random matrix theory approach to neural network training",
+    authors="Diego Granziol, Stefan Zohren, Stephen Roberts",
+    year=2022,
+    arxiv="2006.09092",
+    wing="optimization",
+)
+
+Array = NDArray[np.float64]
+
+BATCH: dict[str, Any] = {"batch_size": 2, "n_samples": 3}
+EFFECTIVE = 6.0  # effective size of these batches, 1 / (1/2 - 1/3): s = 1 where the noise variance is 6 / P
+SPIKES = (2.0, 3.0)  # well above the transition at s = 1; next to it the corrections in 1/P have no end
+
+
+@PAPER.claim(
+    "effective-batch",
+    statement=r"""A batch of $B$ out of $N$ samples differs from the mean of all by noise of variance $\sigma^2
+    (\frac1B - \frac1N)$.""",
+    source="fluctuations of the batch Hessian",
+    agreement=MonteCarlo(resolution=0.02),
+    controls=("unlimited samples", "drawn with replacement", "N - 1 for N"),
+)
+def effective_batch(run: Run) -> Trial:
+    """Mean squares of the off-diagonal entries of batch minus full-data Hessians."""
+    hessians = run.size("Hessians", quick=1000, standard=10_000, full=100_000)
+    pairs, variance = ((2, 3), (2, 6), (5, 12)), 0.7
+
+    def measure() -> Samples:
+        found = [
+            sim.sample_batch_hessians(
+                run.key(f"{B} of {N}"),
+                eigenvalue=1.0,
+                n_parameters=20,
+                noise_variance=variance,
+                batch_size=B,
+                n_samples=N,
+                n_replicates=hessians,
+                lanczos_steps=2,
+            ).noise_variance
+            for B, N in pairs
+        ]
+        return Samples(np.stack(found, axis=1))
+
+    def predict(size: Callable[[int, int], float] = optimization.effective_batch_size) -> Array:
+        return np.array([variance / size(B, N) for B, N in pairs])
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "unlimited samples": lambda: predict(lambda B, N: B),
+            "drawn with replacement": lambda: predict(lambda B, N: 1 / ((1 - 1 / N) / B)),
+            "N - 1 for N": lambda: predict(lambda B, N: 1 / (1 / B - 1 / (N - 1)) if N - 1 > B else 1e9),
+        },
+    )
+
+
+def _sample(run: Run, eigenvalue: float, P: int, hessians: int) -> sim.BatchHessians:
+    return sim.sample_batch_hessians(
+        run.key(f"{eigenvalue} {P}"),
+        eigenvalue=eigenvalue,
+        n_parameters=P,
+        noise_variance=EFFECTIVE / P,
+        n_replicates=hessians,
+        lanczos_steps=_lanczos(P),
+        **BATCH,
+    )
+
+
+def _outlier(P: int, eigenvalue: float) -> optimization.BatchHessianOutlier:
+    return optimization.batch_hessian_outlier(eigenvalue, n_parameters=P, noise_variance=EFFECTIVE / P, **BATCH)
+
+
+def _shift(eigenvalue: float) -> optimization.BatchHessianOutlier:
+    """Return the coefficients of 1/P."""
+    return optimization.batch_hessian_outlier_shift(eigenvalue, n_parameters=1, noise_variance=EFFECTIVE, **BATCH)
+
+
+def _lanczos(P: int) -> int:
+    """Return how many steps find the top of a spectrum whose spacing there is P^(-2/3) of its width."""
+    return min(P, 40) if P <= 80 else 80
+
+
+def _sizes(run: Run) -> tuple[tuple[int, ...], int]:
+    parameters = run.size("parameters", quick=(10, 20, 40, 80), standard=(24, 48, 96, 192), full=(64, 128, 256, 512))
+    return parameters, run.size("Hessians", quick=1000, standard=3000, full=20_000)
+
+
+@PAPER.claim(
+    "spike",
+    statement=r"""An outlier $\lambda$ of the full-data Hessian, above $s = \sqrt{P/b} \sigma$, appears in a batch at
+    $\lambda + s^2 / \lambda$ as $P \to \infty$, up to $\frac{s^2}{P} \frac{2 s^2 - \lambda^2}{\lambda (\lambda^2 -
+    s^2)}$ for Gaussian noise (the correction is derived).""",
+    source="outliers of the batch Hessian",
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.02),
+    controls=("s for s^2 / lambda", "not shifted", "twice the shift", "edge", "no 1 / N"),
+)
+def spike(run: Run) -> Trial:
+    """Top eigenvalues of sampled batch Hessians at sizes that double.
+
+    The noise's own component along the spike, of mean zero, is taken off as a control variate. It carries nine tenths
+    and more of the variance.
+    """
+    parameters, hessians = _sizes(run)
+
+    def measure() -> Sizes:
+        found = []
+        for P in parameters:
+            samples = [_sample(run, lam, P, hessians) for lam in SPIKES]
+            # any constant leaves the mean as it is; these are near to the best
+            found.append(
+                [
+                    np.asarray(s.eigenvalue - (1 - lam**-2) * s.noise_along)
+                    for s, lam in zip(samples, SPIKES, strict=True)
+                ]
+            )
+        return Sizes(parameters, np.array(found).swapaxes(1, 2))
+
+    def predict(place: Callable[[float], float] = lambda lam: _outlier(100, lam).eigenvalue) -> Limit:
+        return Limit(np.array([place(lam) for lam in SPIKES]), np.array([_shift(lam).eigenvalue for lam in SPIKES]))
+
+    def unlimited(lam: float) -> float:
+        found = optimization.batch_hessian_outlier(lam, n_parameters=1, noise_variance=EFFECTIVE, batch_size=2)
+        return found.eigenvalue
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "s for s^2 / lambda": lambda: predict(lambda lam: lam + 1),
+            "not shifted": lambda: predict(lambda lam: lam),
+            "twice the shift": lambda: predict(lambda lam: lam + 2 / lam),
+            "edge": lambda: predict(lambda lam: 2.0),
+            "no 1 / N": lambda: predict(unlimited),
+        },
+    )
+
+
+@PAPER.claim(
+    "spike-overlap",
+    statement=r"""The squared overlap of the batch's outlying eigenvector with the full-data one tends to $1 - s^2 /
+    \lambda^2$, up to $\frac{s^2}{P} \frac{\lambda^4 - 5 s^2 \lambda^2 + 2 s^4}{\lambda^2 (\lambda^2 - s^2)^2}$ for
+    Gaussian noise (the correction is derived).""",
+    source="outliers of the batch Hessian",
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.02),
+    controls=("s / lambda for its square", "square of the overlap", "1 / (1 + s^2 / lambda^2)", "no 1 / N"),
+)
+def spike_overlap(run: Run) -> Trial:
+    """Top eigenvectors of sampled batch Hessians at sizes that double."""
+    parameters, hessians = _sizes(run)
+    spikes = (2.5, 4.0)
+
+    def measure() -> Sizes:
+        found = [
+            [
+                np.asarray(s.overlap - 2 * lam**-3 * s.noise_along)
+                for lam, s in ((lam, _sample(run, lam, P, hessians)) for lam in spikes)
+            ]
+            for P in parameters
+        ]
+        return Sizes(parameters, np.array(found).swapaxes(1, 2))
+
+    def predict(overlap: Callable[[float], float] = lambda lam: _outlier(100, lam).overlap) -> Limit:
+        return Limit(np.array([overlap(lam) for lam in spikes]), np.array([_shift(lam).overlap for lam in spikes]))
+
+    def unlimited(lam: float) -> float:
+        found = optimization.batch_hessian_outlier(lam, n_parameters=1, noise_variance=EFFECTIVE, batch_size=2)
+        return found.overlap
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "s / lambda for its square": lambda: predict(lambda lam: 1 - 1 / lam),
+            "square of the overlap": lambda: predict(lambda lam: (1 - lam**-2) ** 2),
+            "1 / (1 + s^2 / lambda^2)": lambda: predict(lambda lam: 1 / (1 + lam**-2)),
+            "no 1 / N": lambda: predict(unlimited),
+        },
+    )
+
+
+WEAK, NOISE = (0.05, 0.3), 1.3  # outliers in units of s, and s itself
+
+
+def _tops(run: Run) -> tuple[tuple[int, ...], Array]:
+    """Sample top eigenvalues of batch Hessians with weak outliers: sizes, and (sizes, replicates, outliers)."""
+    parameters, hessians = _sizes(run)
+
+    def top(lam: float, P: int) -> Array:
+        found = sim.sample_batch_hessians(
+            run.key(f"{lam} {P}"),
+            eigenvalue=lam * NOISE,
+            n_parameters=P,
+            noise_variance=NOISE**2 * EFFECTIVE / P,
+            n_replicates=hessians,
+            lanczos_steps=_lanczos(P),
+            **BATCH,
+        )
+        return np.asarray(found.eigenvalue)
+
+    return parameters, np.array([[top(lam, P) for lam in WEAK] for P in parameters]).swapaxes(1, 2)
+
+
+@PAPER.claim(
+    "edge",
+    statement=r"""Below the transition the top of the batch Hessian's spectrum is the edge $2 s$ of the noise, up to
+    $O(P^{-2/3})$, whatever the outlier.""",
+    source="outliers of the batch Hessian, below the transition",
+    agreement=FiniteSize(exponent=2 / 3, second=1, of="limit", resolution=0.05),
+    controls=("formula of the outlier", "2 s^2 for 2 s", "no 1 / N"),
+)
+def edge(run: Run) -> Trial:
+    """Top eigenvalues of sampled batch Hessians without and with a weak outlier, at sizes that double."""
+    problem: dict[str, Any] = {"n_parameters": 1, "noise_variance": NOISE**2 * EFFECTIVE}
+
+    def place(lam: float, **batch: int) -> float:
+        return optimization.batch_hessian_outlier(lam * NOISE, **problem, **batch).eigenvalue
+
+    return Trial(
+        predict=lambda: np.array([place(lam, **BATCH) for lam in WEAK]),
+        measure=lambda: Sizes(*_tops(run)),
+        controls={
+            "formula of the outlier": lambda: np.array([NOISE * (lam + 1 / lam) for lam in WEAK]),
+            "2 s^2 for 2 s": lambda: np.full(2, 2 * NOISE**2),
+            "no 1 / N": lambda: np.array([place(lam, batch_size=2) for lam in WEAK]),
+        },
+    )
+
+
+@PAPER.claim(
+    "edge-mean",
+    statement=r"""It is approached from below: $P^{2/3} (E \lambda_1 - 2 s) / s$ tends to the mean $-1.2065$ of the
+    Tracy-Widom law of real symmetric matrices, up to $O(P^{-1/3})$.""",
+    source="fluctuations at the edge of the noise",
+    agreement=FiniteSize(exponent=1 / 3, of="limit", resolution=0.7),
+    controls=("opposite sign", "twice as far", "on the edge"),
+)
+def edge_mean(run: Run) -> Trial:
+    """Scaled distances of the top eigenvalues from the edge, at sizes that double."""
+
+    def measure() -> Sizes:
+        parameters, tops = _tops(run)
+        return Sizes(parameters, (tops - 2 * NOISE) / NOISE * np.array(parameters)[:, None, None] ** (2 / 3))
+
+    def predict() -> Array:
+        shift = optimization.batch_hessian_edge_shift(n_parameters=1, noise_variance=NOISE**2 * EFFECTIVE, **BATCH)
+        return np.full(2, shift / NOISE)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "opposite sign": lambda: -predict(),
+            "twice as far": lambda: 2 * predict(),
+            "on the edge": lambda: np.zeros(2),
+        },
+    )
+
+
+# --- how the largest step size grows with the batch -----------------------------------------------------------------
+
+BATCHES = ((1, 3), (2, 3))  # effective sizes 3/2 and 6: s falls by a factor of 2
+REGIMES = (0.3, 3.2)  # outliers, in units of s at the larger batch: below the transition throughout, above it
+
+
+def _exponent_trial(run: Run, predict: Callable[[], Array], controls: dict[str, Callable[[], Array]]) -> Trial:
+    P = run.size("parameters", quick=80, standard=192, full=512)
+    hessians = run.size("Hessians", quick=1000, standard=3000, full=20_000)
+
+    def measure() -> Samples:
+        def log_tops(lam: float, B: int, N: int) -> Array:
+            found = sim.sample_batch_hessians(
+                run.key(f"{lam} {B}"),
+                eigenvalue=lam,
+                n_parameters=P,
+                noise_variance=EFFECTIVE / P,
+                batch_size=B,
+                n_samples=N,
+                n_replicates=hessians,
+                lanczos_steps=_lanczos(P),
+            )
+            return np.log(np.asarray(found.eigenvalue))
+
+        small, large = (np.stack([log_tops(lam, *batch) for lam in REGIMES], axis=1) for batch in BATCHES)
+        return Samples((small - large) / np.log(4))
+
+    return Trial(predict=predict, measure=measure, controls=controls, scale=1.0)
+
+
+def _mean_exponents(exponent: Callable[[float], float]) -> Array:
+    """Average an exponent, a function of lambda / s, over the logarithm of the effective batch size."""
+    positions, weights = np.polynomial.legendre.leggauss(40)
+    radii = 2 ** (-(1 + positions) / 2)  # 1 / s from 1/2 to 1
+    return np.array(
+        [np.sum([w / 2 * exponent(lam * r) for w, r in zip(weights, radii[::-1], strict=True)]) for lam in REGIMES]
+    )
+
+
+def _local_exponent(ratio: float) -> float:
+    return optimization.learning_rate_exponent(ratio, n_parameters=1, noise_variance=1.0, batch_size=1)
+
+
+@PAPER.claim(
+    "rate-exponent",
+    statement=r"""The largest stable step size $2 / \lambda_1$ of a batch grows with its effective size $b$ as
+    $b^{1/2}$ while noise dominates, and as $b$ to the power $1 / (1 + \lambda^2 / s^2) < \frac12$ once an outlier
+    stands above it. (Derived.)""",
+    source="derived from the outlier of the batch Hessian",
+    agreement=Equivalence(margin=0.04, resolution=0.5),
+    controls=("linear scaling", "square root throughout", "no scaling", "s / lambda for its square"),
+)
+def rate_exponent(run: Run) -> Trial:
+    """Compare the tops of batches of one and of two out of three.
+
+    The margin covers corrections of order 1/P to an outlier and the noise; those of the edge are the same for both.
+    """
+    return _exponent_trial(
+        run,
+        lambda: _mean_exponents(_local_exponent),
+        {
+            "linear scaling": lambda: np.ones(len(REGIMES)),
+            "square root throughout": lambda: np.full(len(REGIMES), 0.5),
+            "no scaling": lambda: np.zeros(len(REGIMES)),
+            "s / lambda for its square": lambda: _mean_exponents(lambda ratio: 1 / (1 + max(ratio, 1.0))),
+        },
+    )
+
+
+@PAPER.claim(
+    "linear-scaling",
+    statement=r"""In the same model, the largest stable step size $2 / \lambda_1$ grows linearly in the batch size as
+    long as noise dominates.""",
+    source="scaling of the learning rate of SGD, as usually summarised",
+    agreement=Equivalence(margin=0.04, resolution=0.5),
+    controls=("no scaling", "quadratic scaling"),
+    expected="refuted",
+)
+def linear_scaling(run: Run) -> Trial:
+    r"""Try the exponent one where noise dominates, and the outlier's own exponent elsewhere.
+
+    The noise's part of an outlier, :math:`s^2 / \lambda`, is proportional to 1 / b, and would give linear scaling if it
+    could be the larger part. It cannot: the outlier exists for :math:`\lambda > s` only, where :math:`s^2 / \lambda <
+    \lambda`; below, the top is the edge 2 s, proportional to :math:`b^{-1/2}`.
+    """
+    exponents = partial(_mean_exponents, _local_exponent)
+    return _exponent_trial(
+        run,
+        lambda: np.concatenate([[1.0], exponents()[1:]]),
+        {
+            "no scaling": lambda: np.zeros(len(REGIMES)),
+            "quadratic scaling": lambda: np.concatenate([[2.0], exponents()[1:]]),
+        },
+    )
