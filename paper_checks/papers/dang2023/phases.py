@@ -53,8 +53,8 @@ def _follow(problem: Problem, start: sim.Factors, decays: Array) -> Branch:
 
 
 def _highest_branch(run: Run, class_sizes: tuple[int, ...], dims: tuple[int, ...], decays: Array) -> Branch:
-    """Follow the best minimum at the lowest decay upwards."""
-    problem = _equal(class_sizes, dims, float(decays[0]))
+    """Follow the best minimum upwards, found at a fifth of the lowest decay, where few starts miss it."""
+    problem = _equal(class_sizes, dims, float(decays[0]) / 5)
     start = minima(problem, run.key(f"depth {len(dims)}"), sizes(run).starts).best()
     return _follow(problem, start.factors, decays)
 
@@ -290,11 +290,14 @@ def local_minima(run: Run) -> Trial:
     """
     of = sizes(run)
     repeats = run.size("repeats", quick=4, standard=8, full=8)
-    problems = [
-        _equal(class_sizes, of.dims(2), 0.3 * unit_decay(class_sizes, 2))
-        for class_sizes in (of.balanced, of.imbalanced)
+    problems = [  # decays at which the smallest class is at b = 0.16 and at 0.25, below the threshold
+        _equal(class_sizes, of.dims(2), (share * min(class_sizes) / np.mean(class_sizes)) ** (2 / 3) * unit)
+        for class_sizes, share, unit in (
+            (of.balanced, 0.16, unit_decay(of.balanced, 2)),
+            (of.imbalanced, 0.25, unit_decay(of.imbalanced, 2)),
+        )
     ]
-    scales = tuple(np.geomspace(0.1, 0.8, of.starts // 3))
+    scales = tuple(np.geomspace(0.03, 1.0, of.starts // 3))
 
     def extremes(problem: Problem, name: str) -> Array:
         found = [sim.minimise(problem.model, key, scales=scales, starts=3) for key in run.keys(repeats, name)]
