@@ -55,7 +55,9 @@ def sample_prompts(
     inputs, task, noise = jax.random.split(key, 3)
     x = sample_inputs(inputs, (n_prompts, n_context + 1, dim), law=law, scale=scale)
     w = jax.random.normal(task, (n_prompts, dim))
-    y = jnp.einsum("pnd,pd->pn", x, w) + jnp.asarray(noise_std) * jax.random.normal(noise, (n_prompts, n_context + 1))
+    y = jnp.sum(x * w[:, None], axis=2)
+    if not isinstance(noise_std, float) or noise_std:
+        y += jnp.asarray(noise_std) * jax.random.normal(noise, y.shape)
     return LinearPrompts(x[:, :-1], y[:, :-1], x[:, -1], y[:, -1], jnp.full(n_prompts, 1 / n_prompts))
 
 

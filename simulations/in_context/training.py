@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,15 +20,17 @@ from simulations.in_context.prompts import (
     channel_tokens,
     prompt_tokens,
     sample_inputs,
+    sample_prompts,
 )
 
 SCHEMES = ("gd", "free gd", "gd++")
+_DRAWS = 16
 
 
 class Minimum(NamedTuple):
-    """Where a minimiser ended, and the value there; one entry a start."""
+    """Where a minimiser ended, layers or an array of scalars, and the value there; one entry a start."""
 
-    parameters: Float[Array, "starts ..."] | Layer
+    parameters: Any
     value: Float[Array, " starts"]
 
 
@@ -78,15 +80,15 @@ def minimise_risk(
 
 @jax.jit
 def line_search(prompts: LinearPrompts) -> Minimum:
-    """Find the step of the one-step layer that minimises the risk, a parabola in it, by its derivatives at zero."""
-    dim = prompts.x.shape[2]
+    """Find the step of the one-step layer that minimises the risk.
 
-    def along(step: Array) -> Array:
-        return risk(repeat(descent_layer(dim, 1, step=step), 1), prompts)
-
-    zero = jnp.zeros(())
-    step = -jax.grad(along)(zero) / jax.grad(jax.grad(along))(zero)
-    return Minimum(step[None], along(step)[None])
+    The projection scales the prediction, so that the layer at unit step tells the risk, a parabola, at every step.
+    """
+    unit = predict(repeat(descent_layer(prompts.x.shape[2], 1, step=1.0), 1), prompts)
+    weighted = prompts.weight * unit
+    step = jnp.sum(weighted * prompts.y_query) / jnp.sum(weighted * unit)
+    layers = repeat(descent_layer(prompts.x.shape[2], 1, step=step), 1)
+    return Minimum(step[None], risk(layers, prompts)[None])
 
 
 def descent_layer(n_inputs: int, n_outputs: int, *, step: ArrayLike, input_decay: ArrayLike = 0.0) -> Layer:
@@ -142,14 +144,40 @@ def minimise_channel_risk(
     return Minimum((solution.value * start)[None], mean(solution.value, x)[None])
 
 
-@jax.jit
-def fit_effective_matrix(prompts: LinearPrompts) -> Float[Array, "dim dim"]:
-    """Least-squares fit of M in the prediction x_q^T M X^T y to the labels of the queries, over all prompts."""
-    cross = jnp.einsum("pnd,pn->pd", prompts.x, prompts.y)
-    features = (prompts.x_query[:, :, None] * cross[:, None, :]).reshape(len(cross), -1)
-    gram, overlap = features.T @ features, features.T @ prompts.y_query
-    dim = cross.shape[1]
-    return jax.scipy.linalg.solve(gram, overlap, assume_a="pos").reshape(dim, dim)
+class Fits(NamedTuple):
+    """Least-squares fits after growing numbers of prompts: M in x_q^T M X^T y, and eta in eta x_q . X^T y."""
+
+    matrix: Float[Array, "sizes dim dim"]
+    step: Float[Array, " sizes"]
+
+
+def fit_prompts(key: Key[Array, ""], sizes: tuple[int, ...], *, n_context: int, dim: int, law: str = "uniform") -> Fits:
+    """Fit both to the first ``sizes`` of one stream of prompts, accumulating the normal equations batch by batch.
+
+    ``sizes`` must be multiples of the first.
+    """
+    batch = sizes[0]
+
+    def moments(key: Array) -> tuple[Array, Array]:
+        prompts = sample_prompts(key, n_prompts=batch, n_context=n_context, dim=dim, law=law)
+        features = (prompts.x_query[:, :, None] * _cross(prompts)[:, None, :]).reshape(batch, -1)
+        return features.T @ features, features.T @ prompts.y_query
+
+    def add(total: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        total = jax.tree.map(jnp.add, total, moments(key))
+        return total, total
+
+    keys = jax.random.split(key, sizes[-1] // batch)
+    _, path = jax.lax.scan(add, (jnp.zeros((dim**2, dim**2)), jnp.zeros(dim**2)), keys)
+    gram, overlap = jax.tree.map(lambda leaf: leaf[jnp.array(sizes) // batch - 1], path)
+    matrix = jax.vmap(lambda g, o: jax.scipy.linalg.solve(g, o, assume_a="pos"))(gram, overlap)
+    unit = jnp.eye(dim).ravel()  # the step is the fit within multiples of the identity
+    return Fits(matrix.reshape(-1, dim, dim), (overlap @ unit) / jnp.einsum("i,kij,j->k", unit, gram, unit))
+
+
+def _cross(prompts: LinearPrompts) -> Float[Array, "prompts dim"]:
+    """Return X^T y of every prompt, as a sum: batches of tiny matrix products are slow."""
+    return jnp.sum(prompts.x * prompts.y[:, :, None], axis=1)
 
 
 def matrix_layer(matrix: Float[Array, "dim dim"]) -> Layer:
@@ -172,20 +200,23 @@ def scaled_errors(
 ) -> Float[Array, "2 factors"]:
     """Errors of the one-step layer on one draw of inputs, scaled by each factor: two unbiased estimates of its risk.
 
-    The first averages over task, noise and query with :func:`channel_risk`, given the variance of a query coordinate as
-    sampled; the second is the squared error of a single task, noise and query.
+    The first averages over tasks, noises and queries with :func:`channel_risk`, given the variance of query coordinates
+    as sampled; the second is the mean squared error of a few draws of them.
     """
-    inputs, queries, task, labels = jax.random.split(key, 4)
-    x = sample_inputs(inputs, (n_context + 1, dim), law=law, scale=scale)
-    power = jnp.mean(sample_inputs(queries, (64, dim), law=law, scale=scale) ** 2)
-    w, noise = jax.random.normal(task, (dim,)), noise_std * jax.random.normal(labels, (n_context + 1,))
+    inputs, queries, tasks, labels = jax.random.split(key, 4)
+    x = sample_inputs(inputs, (n_context, dim), law=law, scale=scale)
+    x_query = sample_inputs(queries, (_DRAWS, dim), law=law, scale=scale)
+    w = jax.random.normal(tasks, (_DRAWS, dim))
+    noise = noise_std * jax.random.normal(labels, (_DRAWS, n_context + 1))
+    step = jnp.asarray(step)
 
     def errors(factor: Array) -> Array:
-        averaged = channel_risk(step[None], factor * x[None, :-1], noise_std, scheme="gd", n_layers=1)[0]
-        y = factor * x @ w + noise
-        prompt = LinearPrompts(factor * x[None, :-1], y[None, :-1], factor * x[-1:], y[-1:], jnp.ones(1))
-        layers = repeat(descent_layer(dim, 1, step=step), 1)
-        return jnp.stack([noise_std**2 + factor**2 * power * averaged, risk(layers, prompt)])
+        averaged = channel_risk(step[None], factor * x[None], noise_std, scheme="gd", n_layers=1)[0]
+        y, y_query = factor * w @ x.T + noise[:, :-1], factor * jnp.sum(w * x_query, axis=1) + noise[:, -1]
+        context = jnp.broadcast_to(factor * x, (_DRAWS, *x.shape))
+        drawn = LinearPrompts(context, y, factor * x_query, y_query, jnp.full(_DRAWS, 1 / _DRAWS))
+        single = risk(repeat(descent_layer(dim, 1, step=step), 1), drawn)
+        return jnp.stack([noise_std**2 + factor**2 * jnp.mean(x_query**2) * averaged, single])
 
     return jax.vmap(errors, out_axes=1)(factors)
 
