@@ -1,6 +1,6 @@
 """Fu, Chen, Jia and Sharan 2023: layers beside Newton's iterations, and what iterations cost."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +14,13 @@ from paper_checks.papers.fu2023.trained import report
 from simulations.in_context import gram_samples, iterations, online
 from simulations.replicates import over_replicates
 from theory import in_context
+
+Method = Literal["descent", "gram", "identity"]
+METHODS: dict[Method, str] = {
+    "descent": "gradient descent",
+    "gram": r"Newton from $\alpha S$",
+    "identity": r"Newton from $\alpha I$",
+}
 
 
 @figure(
@@ -99,28 +106,26 @@ def iteration_counts(run: Run) -> Drawing:
     image, ((axes,),) = canvas()
     entries: list[tuple[Any, str]] = []
     numbers: dict[str, Any] = {"kappa": kappas}
-    for series, (method, label) in enumerate(
-        (("descent", "gradient descent"), ("gram", r"Newton from $\alpha S$"), ("identity", r"Newton from $\alpha I$"))
-    ):
-        predicted, found = [
-            [
-                in_context.gd_steps_to_tolerance(kappa, tol=tol)
-                if method == "descent"
-                else in_context.newton_steps_to_tolerance(kappa, tol=tol, init=method)
-                for kappa in points
-            ]
-            for points in (curve, kappas)
-        ]
+    for series, method in enumerate(METHODS):
+        predicted, found = ([_predicted(method, kappa, tol) for kappa in points] for points in (curve, kappas))
         counted = [
             int(iterations.count_until(jnp.array([1 / kappa, 1.0]), jnp.asarray(1.0), jnp.asarray(tol), method=method))
             for kappa in kappas
         ]
-        entries.append(((theory(axes, curve, predicted, series), simulation(axes, kappas, counted, series)), label))
+        entries.append(
+            ((theory(axes, curve, predicted, series), simulation(axes, kappas, counted, series)), METHODS[method])
+        )
         numbers |= {f"{method}_predicted": found, f"{method}_counted": counted}
     reference(axes, curve, curve * np.log(1 / tol))
     axes.set(xscale="log", yscale="log", xlabel=r"condition number $\kappa$", ylabel="iterations to $10^{-8}$")
     legend(axes, entries, loc="upper left")
     return Drawing(image, numbers)
+
+
+def _predicted(method: Method, kappa: float, tol: float) -> int:
+    if method == "descent":
+        return in_context.gd_steps_to_tolerance(kappa, tol=tol)
+    return in_context.newton_steps_to_tolerance(kappa, tol=tol, init=method)
 
 
 @figure(
@@ -162,7 +167,7 @@ def _stream(key, dimension: int, steps: int, seen: int):
     caption=r"""Mean squared error of the weights on Gaussian prompts, d = 20, n = 40: isotropic (black), and with half
     of the variances a hundred times the other half (red). Left: Newton's method; right: gradient descent. Markers: mean
     and standard error over prompts, alpha = 1 / ||S^2||_F and eta = 1 / s_1 of each. Grey: the limit of many dimensions
-    for a constant alpha at 0.8 of the edge, isotropic. The ill-conditioned curve is shifted on the left, and on the
+    for a constant alpha at half of 1 / edge^2, isotropic. The ill-conditioned curve is shifted on the left, and on the
     right, on a logarithmic axis, by a factor of tens.""",
 )
 def conditioning(run: Run) -> Drawing:
@@ -177,9 +182,8 @@ def conditioning(run: Run) -> Drawing:
     spreads = {"isotropic": np.ones(d), "ill-conditioned": lam * np.sqrt(d / np.sum(lam**2))}
     for series, (name, scales) in enumerate(spreads.items()):
         curves = over_replicates(_curves, run.keys(draws), jnp.asarray(scales), times, n, steps)
-        for axes, x, values, method in zip(
-            (left, right), (np.arange(steps + 1), times), curves, ("newton", "descent"), strict=True
-        ):
+        shown: tuple = (np.arange(steps + 1), np.asarray(times))
+        for axes, x, values, method in zip((left, right), shown, curves, ("newton", "descent"), strict=True):
             mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / draws**0.5
             marks = simulation(axes, x, mean, series, error=error)
             numbers[f"{name}_{method}"] = mean

@@ -59,8 +59,8 @@ def test_trained_layers_outrun_those_of_the_descent_stack(numbers):
     data = numbers("layers")
     trained, stack = (np.diff(data[f"{name}_newton"]) for name in ("trained_layers", "one_step_a_layer"))
     assert trained.min() > stack.max()
-    assert (np.diff(data["newton"]) < 0).all()
-    assert (np.diff(data["descent"]) < 0).all()
+    for curve in (data["newton"], data["descent"]):
+        assert (np.diff(curve[curve > 1e-12]) < 0).all()  # below, answers in single precision are exhausted
 
 
 def test_best_matches_move_right_with_depth(numbers):

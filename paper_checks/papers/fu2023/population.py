@@ -23,7 +23,7 @@ ASPECT = 1 / 3
 def _newton_errors(run: Run) -> Sizes:
     """Mean squared errors after a few iterations, on Gaussian prompts of four sizes and one aspect ratio."""
     sizes = run.size("dimensions", quick=(8, 12, 18, 27), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-    draws = run.size("draws", quick=8000, standard=20_000, full=100_000)
+    draws = run.size("draws", quick=8000, standard=10_000, full=100_000)
     found = []
     for d in sizes:
         n = round(d / ASPECT)
