@@ -261,7 +261,7 @@ def _slopes(values: np.ndarray) -> np.ndarray:
 )
 def ill_conditioned(run: Run) -> Trial:
     """Fractional counts on pairs of prompts, isotropic and not; the error is averaged over tasks and queries."""
-    draws = run.size("draws", quick=600, standard=4000, full=40_000)
+    draws = run.size("draws", quick=2000, standard=4000, full=40_000)
     d, n, steps = 20, 40, 24
     lam = np.where(np.arange(d) < d // 2, 10.0, 1.0)
     spread = lam * np.sqrt(d / np.sum(lam**2))
