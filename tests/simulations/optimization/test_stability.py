@@ -10,6 +10,7 @@ from simulations.optimization import (
     mean_square_growth,
     mean_square_threshold,
     rayleigh_quotient,
+    resampled_mean_squares,
     sample_gradients,
     sgd_displacements,
     train_network,
@@ -134,3 +135,54 @@ def test_bad_input_is_named(call, message):
 
 def counts(**changes):
     return {"batch_size": 1, "n_steps": 1, "n_replicates": 1, **changes}
+
+
+def test_resampled_mean_squares_are_unbiased_whatever_the_number_of_particles():
+    # two orthogonal samples: a coordinate's square is multiplied by 1 or by 4, and so is the mean square, by 2.5
+    model = LinearModel(np.eye(2))
+    for particles in (2, 64):
+        found = resampled_mean_squares(
+            KEY,
+            model,
+            [1.0, 0.0],
+            learning_rate=3.0,
+            batch_size=1,
+            n_particles=particles,
+            n_steps=4,
+            n_replicates=4000,
+        )
+        error = found.std(axis=0, ddof=1) / np.sqrt(4000)
+        assert (np.abs(found.mean(axis=0) - 2.5 ** np.arange(1, 5)) < 5 * error).all()
+    # particles pay in noise what they do not pay in bias
+    assert error[-1] < 0.05 * 2.5**4
+
+
+def test_growth_rates_are_biased_downwards_by_few_particles():
+    model = LinearModel(np.eye(2))
+    few, many = (
+        np.mean(
+            [
+                mean_square_growth(
+                    key, model, learning_rate=3.0, batch_size=1, n_particles=n, n_steps=50, burn_in=5
+                ).mean()
+                for key in jax.random.split(KEY, 20)
+            ]
+        )
+        for n in (2, 256)
+    )
+    assert few < many - 0.02
+    assert many == pytest.approx(np.log(2.5), abs=0.01)
+
+
+def test_resampling_names_bad_input():
+    with pytest.raises(ValueError, match="start must have 1 entries"):
+        resampled_mean_squares(
+            KEY,
+            LinearModel([[1.0]]),
+            [1.0, 2.0],
+            learning_rate=1.0,
+            batch_size=1,
+            n_particles=2,
+            n_steps=1,
+            n_replicates=1,
+        )
