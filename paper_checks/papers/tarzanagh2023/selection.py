@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from paper_checks.agreement import ConvergenceOrder, Ordering
+from paper_checks.agreement import ConvergenceOrder, Identity, Ordering
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Steps
 from paper_checks.papers.tarzanagh2023.instances import (
@@ -43,7 +43,7 @@ class _Landscape(NamedTuple):
 def _landscapes(run: Run, count: int, n_starts: int) -> list[_Landscape]:
     """Draw instances with at least two locally optimal selections, all of them well conditioned.
 
-    Half of the starts are Gaussian; the others lead the selections, in turn, by small margins. Scores of an input are
+    Half of the starts are Gaussian; the others lie in the cones of the selections, in turn. Scores of an input are
     at least 0.3 apart. Least norms are between 0.4 and 3, with which no gradient underflows along a path of length 250.
     """
     rng = run.rng()
@@ -55,17 +55,17 @@ def _landscapes(run: Run, count: int, n_starts: int) -> list[_Landscape]:
         attractors = _attractors(inputs) if np.diff(np.sort(scores, axis=1), axis=1).min() >= 0.3 else []
         if len(attractors) < 2:
             continue
-        led = [
-            start_with_margins(rng, attractors[k % len(attractors)], rng.uniform(1.0, 3.0, n * (T - 1)))
-            for k in range(n_starts // 2)
-        ]
-        free = rng.standard_normal((n_starts - len(led), d, d))
+        led = [start_with_margins(rng, *attractors[k % len(attractors)]) for k in range(n_starts // 2)]
+        free = 0.1 * rng.standard_normal((n_starts - len(led), d, d))
         drawn.append(_Landscape(inputs, np.concatenate([np.stack(led), free])))
     return drawn
 
 
-def _attractors(inputs: Inputs) -> list[Inputs]:
-    """List the locally optimal selections; none where one of them is badly conditioned."""
+def _attractors(inputs: Inputs) -> list[tuple[Inputs, Array]]:
+    """List the locally optimal selections, with fifteen times the margins of their machines.
+
+    The list is empty where one of them is badly conditioned.
+    """
     found = []
     for selected in product(range(inputs.scores.shape[1]), repeat=len(inputs.scores)):
         candidate = inputs._replace(optimal=np.array(selected))
@@ -75,7 +75,7 @@ def _attractors(inputs: Inputs) -> list[Inputs]:
             continue
         if not is_well_conditioned(features, machine) or not 0.4 <= np.linalg.norm(machine.w) <= 3:
             return []
-        found.append(candidate)
+        found.append((candidate, 15 * machine.margins))
     return found
 
 
@@ -121,12 +121,9 @@ def local(run: Run) -> Trial:
 
 def _judge_runs(landscape: _Landscape, global_only: bool, every_token: bool) -> tuple[float, float]:
     """Return the worst of both statistics over the runs of a landscape."""
-    inputs, starts = landscape
+    inputs = landscape.inputs
     x, z, scores, best = inputs
-    task = sim.repeated_task(sim.SelectionTask(x, z, scores), len(starts))
-    weights = sim.attention_descent(jnp.asarray(starts), task, learning_rate=STEP, steps=STEPS)
-    increments = np.asarray(weights)[1] - np.asarray(weights)[0]
-    selected = np.asarray(sim.selected_tokens(weights, task))[1]
+    increments, selected = _runs(landscape)
     machines: dict[tuple[int, ...], optimization.AttentionSVM] = {}
     for candidate in product(range(scores.shape[1]), repeat=len(scores)):
         try:
@@ -141,6 +138,58 @@ def _judge_runs(landscape: _Landscape, global_only: bool, every_token: bool) -> 
         leads = _score_leads(inputs._replace(optimal=tokens))
         lead.append(leads[machines[own].support | every_token].min())
     return min(closer), min(lead)
+
+
+def _runs(landscape: _Landscape) -> tuple[Array, Tokens]:
+    """Descend from every start; return the late increments of W, and the tokens selected in the end."""
+    (x, z, scores, _), starts = landscape
+    task = sim.repeated_task(sim.SelectionTask(x, z, scores), len(starts))
+    weights = sim.attention_descent(jnp.asarray(starts), task, learning_rate=STEP, steps=STEPS)
+    return np.asarray(weights)[1] - np.asarray(weights)[0], np.asarray(sim.selected_tokens(weights, task))[1]
+
+
+@PAPER.claim(
+    "local-selections",
+    statement=r"""The selections in which runs end are the locally optimal ones, all of them and no others.""",
+    source="local convergence of gradient descent, locally optimal tokens",
+    agreement=Identity(rtol=1e-12),
+    controls=("all that have margins", "best tokens only", "scores of support tokens reversed"),
+)
+def local_selections(run: Run) -> Trial:
+    """Mark the selections that runs end in, of all T^n; some starts are near each locally optimal one."""
+    count = run.size("landscapes", quick=2, standard=6, full=200)
+    n_starts = run.size("starts", quick=48, standard=64, full=256)
+
+    def mark(found: list[list[Tokens]]) -> Array:
+        marks = np.zeros((count, 3, 3))
+        for k, selections in enumerate(found):
+            for selected in selections:
+                marks[(k, *selected)] = 1.0
+        return marks
+
+    def predict(*, sign: float = 1.0) -> Array:
+        found = []
+        for (x, z, scores, _), _ in _landscapes(run, count, n_starts):
+            found.append([tokens for tokens, _ in optimization.locally_optimal_selections(x, z, sign * scores)])
+        return mark(found)
+
+    def feasible() -> Array:
+        found = []
+        for inputs, _ in _landscapes(run, count, n_starts):
+            candidates = [np.array(tokens) for tokens in product(range(3), repeat=2)]
+            found.append([o for o in candidates if max_margin(lead_features(inputs._replace(optimal=o))) is not None])
+        return mark(found)
+
+    return Trial(
+        predict=predict,
+        measure=lambda: mark([list(_runs(one)[1]) for one in _landscapes(run, count, n_starts)]),
+        controls={
+            "all that have margins": feasible,
+            "best tokens only": lambda: mark([[one.inputs.optimal] for one in _landscapes(run, count, n_starts)]),
+            "scores of support tokens reversed": lambda: predict(sign=-1.0),
+        },
+        scale=1.0,
+    )
 
 
 def _one_minus_cosine(a: Array, b: Array) -> float:
