@@ -9,6 +9,7 @@ from theory.optimization import (
     attention_svm_features,
     direction_constant,
     direction_cosine,
+    finite_part,
     margin_offsets,
     offset_decay_exponent,
     solve_attention_svm,
@@ -115,6 +116,34 @@ def test_constant_ignores_common_growth_and_is_quadratic_in_offsets(seed, shift,
     assert constant == pytest.approx(formula / 2, rel=1e-8, abs=1e-10)
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_finite_part_has_the_offsets_as_margins_and_keeps_what_features_do_not_see(seed):
+    rng = np.random.default_rng(seed)
+    features, offsets, start = rng.normal(size=(3, 2, 3)), rng.normal(size=3), rng.normal(size=(2, 3))
+    part = finite_part(features, offsets, initial_weights=start)
+    np.testing.assert_allclose(np.tensordot(features, part, 2), offsets, atol=1e-9)
+    # the move from the start is a combination of features, and the shortest part has no other share
+    flat = features.reshape(3, -1)
+    moved = (part - start).ravel()
+    np.testing.assert_allclose(moved - np.linalg.pinv(flat) @ (flat @ moved), 0, atol=1e-9)
+    np.testing.assert_allclose(finite_part(features, offsets).ravel(), np.linalg.pinv(flat) @ offsets, atol=1e-9)
+    direction = np.linalg.pinv(flat) @ np.ones(3)
+    across = part.ravel() - part.ravel() @ direction / (direction @ direction) * direction
+    constant = direction_constant(features, offsets, initial_weights=start)
+    assert constant == pytest.approx(across @ across / 2, rel=1e-8, abs=1e-12)
+
+
+def test_weights_along_the_flow_are_the_machine_times_log_time_plus_the_finite_part():
+    tokens, queries, scores = two_inputs()
+    svm = solve_attention_svm(tokens, queries, [0, 0])
+    start = np.array([[0.3, -0.7], [1.1, 0.4]])
+    weights, flat = flow(tokens, queries, scores, np.array([1e12]), start)
+    offsets = margin_offsets(scores, [0, 0], svm.duals, svm.pairs)
+    part = finite_part(flat, offsets, initial_weights=start)
+    np.testing.assert_allclose(weights[-1] - np.log(1e12) * svm.W.ravel(), part, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -130,6 +159,8 @@ def test_constant_ignores_common_growth_and_is_quadratic_in_offsets(seed, shift,
         (lambda: direction_constant(np.ones((2, 1)), [0.0, 1.0]), "linearly independent"),
         (lambda: direction_constant(np.eye(2), [0.0]), "one entry for each of the 1 offsets"),
         (lambda: direction_constant(np.eye(2), [0.0, 1.0], initial_weights=[1.0]), "2 entries of a feature"),
+        (lambda: finite_part(np.eye(2), [0.0]), "one entry for each of the 1 offsets"),
+        (lambda: finite_part(np.eye(2), [0.0, 1.0], initial_weights=[1.0]), "2 entries of a feature"),
         (lambda: direction_constant([1.0], [0.0]), r"features must have shape \(m, ...\)"),
     ],
 )

@@ -8,6 +8,7 @@ from scipy.optimize import linprog, minimize, nnls
 
 from theory.optimization import (
     InfeasibleError,
+    _max_margin,
     attention_svm_features,
     direction_cosine,
     feasible_attention_weights,
@@ -125,6 +126,51 @@ def test_infeasible_margins_raise_with_a_farkas_certificate(norm):
     np.testing.assert_allclose(caught.value.weights, [0.5, 0.5], atol=1e-12)
     assert caught.value.residual < 1e-14
     assert isinstance(caught.value, ValueError)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 8), T=st.integers(2, 4), d=st.integers(1, 3))
+def test_infeasibility_is_reported_exactly_where_linear_programming_finds_it(seed, n, T, d):
+    tokens, queries, optimal = random_instance(seed, n, T, d)
+    features, _ = attention_svm_features(tokens, queries, optimal)
+    flat = features.reshape(len(features), -1)
+    program = linprog(np.zeros(d * d), A_ub=-flat, b_ub=-np.ones(len(flat)), bounds=(None, None))
+    assert program.status in (0, 2)
+    if program.status == 0:
+        assert solve_attention_svm(tokens, queries, optimal).margins.min() >= 1 - 1e-9
+        return
+    with pytest.raises(InfeasibleError) as caught:
+        solve_attention_svm(tokens, queries, optimal)
+    weights = caught.value.weights
+    np.testing.assert_allclose(weights @ flat, 0, atol=1e-8 * np.linalg.norm(flat, axis=1).max())
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_nothing_is_called_infeasible_without_proof(monkeypatch):
+    monkeypatch.setattr(_max_margin, "_solve", lambda features, norm: None)
+    with pytest.raises(RuntimeError, match="neither solved nor proved infeasible"):
+        solve_attention_svm(*random_instance(0))
+
+
+@pytest.mark.parametrize("norm", ["fro", "nuc"])
+def test_certificates_notice_a_wrong_answer(norm):
+    tokens, queries, optimal = random_instance(4)
+    features, _ = attention_svm_features(tokens, queries, optimal)
+    svm = solve_attention_svm(tokens, queries, optimal, norm=norm)
+    gap, residual = _max_margin.certificate(features, svm.W, svm.duals, norm)
+    assert max(gap, residual) < 1e-7
+    noise = 0.01 * svm.value * np.random.default_rng(0).normal(size=svm.W.shape)
+    assert _max_margin.certificate(features, svm.W + noise, svm.duals, norm)[0] > 1e-5
+    assert _max_margin.certificate(features, svm.W, 1.01 * svm.duals, norm)[1] > 5e-3
+    assert _max_margin.certificate(features, -svm.W, svm.duals, norm) == (np.inf, np.inf)
+
+
+def test_an_answer_that_cannot_be_certified_is_refused(monkeypatch):
+    solved = _max_margin._solve
+    monkeypatch.setattr(_max_margin, "_solve", lambda F, norm: (1.001 * solved(F, norm)[0], solved(F, norm)[1]))
+    with pytest.raises(RuntimeError, match="instead of 1e-06"):
+        solve_attention_svm(*random_instance(0), norm="nuc")
 
 
 def test_equal_tokens_cannot_be_told_apart():
