@@ -31,7 +31,11 @@ class Population(Protocol):
 
 
 class Trained(NamedTuple):
-    """End points of a minimisation, their mean squared errors, and the largest entry of the gradient there."""
+    """End points of a minimisation, their mean squared errors, and the largest entry of the gradient there.
+
+    The gradient is that at the `balanced` end point: a start that runs away along the scale symmetry, one matrix
+    growing while the other shrinks, has a small gradient without having arrived.
+    """
 
     layer: LinearLayer
     error: Float[Array, "..."]
@@ -177,8 +181,9 @@ def _minimise(starts: LinearLayer, population: Any, mask: LinearLayer) -> Traine
         def error(layer: LinearLayer, args: Any) -> Array:
             return args.squared_error(inside(layer))
 
-        end, gradient, _ = minimise_from(error, inside(start), population)
-        return Trained(end, population.squared_error(end), gradient)
+        end = minimise_from(error, inside(start), population)[0]
+        gradient = ravel_pytree(jax.grad(error)(balanced(end), population))[0]
+        return Trained(end, population.squared_error(end), jnp.max(jnp.abs(gradient)))
 
     return jax.vmap(one)(starts)
 
@@ -214,5 +219,6 @@ def hessian(layer: LinearLayer, population: Population) -> Float[Array, "p p"]:
 
 def balanced(layer: LinearLayer) -> LinearLayer:
     """Return the layer of the same answers whose two matrices have the same norm."""
-    ratio = jnp.sqrt(jnp.linalg.norm(layer.value) / jnp.linalg.norm(layer.key_query))
+    first, second = jnp.linalg.norm(layer.value), jnp.linalg.norm(layer.key_query)
+    ratio = jnp.where((first > 0) & (second > 0), jnp.sqrt(first / jnp.where(second > 0, second, 1.0)), 1.0)
     return LinearLayer(layer.value / ratio, layer.key_query * ratio)
