@@ -291,7 +291,7 @@ def local_minima(run: Run) -> Trial:
     of = sizes(run)
     repeats = run.size("repeats", quick=4, standard=8, full=8)
     problems = [  # decays at which the smallest class is at b = 0.16 and at 0.25, below the threshold
-        _equal(class_sizes, of.dims(2), (share * min(class_sizes) / np.mean(class_sizes)) ** (2 / 3) * unit)
+        _equal(class_sizes, of.dims(2), float(share * min(class_sizes) / np.mean(class_sizes)) ** (2 / 3) * unit)
         for class_sizes, share, unit in (
             (of.balanced, 0.16, unit_decay(of.balanced, 2)),
             (of.imbalanced, 0.25, unit_decay(of.imbalanced, 2)),
