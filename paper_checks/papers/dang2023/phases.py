@@ -245,11 +245,15 @@ def first_order(run: Run) -> Trial:
         losses = np.stack([found.losses for found in rounds])
         values = np.stack([np.asarray(sim.product_singular_values(r.factors, problem.model)) for r in rounds])
         winner = losses.argmin(axis=0)
-        return np.concatenate([losses.min(axis=0)[:, None], values[winner, np.arange(winner.size)]], axis=1)
+        lowest = values[winner, np.arange(winner.size)]
+        alive = np.sum(lowest > 1e-3, axis=1)
+        return np.concatenate([losses.min(axis=0)[:, None], alive[:, None], lowest], axis=1)
 
     def predict() -> Array:
         minima = [[solution(_equal(of.balanced, dims[m], float(lam))) for lam in decays[m]] for m in depths]
-        return np.array([[[best.loss, *best.product_singular_values] for best in row] for row in minima])
+        alive = [[min(2, np.sum(best.relative_decays < best.threshold)) for best in row] for row in minima]
+        rest = np.array([[[best.loss, *best.product_singular_values] for best in row] for row in minima])
+        return np.insert(rest, 1, alive, axis=-1)
 
     def wrong(strength: Callable[[nc.PhaseDiagram], Array]) -> Array:
         found = []
@@ -258,7 +262,8 @@ def first_order(run: Run) -> Trial:
             s = diagram.target_singular_values
             t = strength(diagram) * (np.arange(s.size) < 2)
             costs = s**2 / (2 * np.sum(of.balanced)) * (1 - t) * (1 + m * t)
-            found.append(np.concatenate([costs.sum(axis=1, keepdims=True), t * s], axis=1))
+            alive = np.sum(t > 0, axis=1, keepdims=True)
+            found.append(np.concatenate([costs.sum(axis=1, keepdims=True), alive, t * s], axis=1))
         return np.stack(found)
 
     return Trial(
