@@ -251,7 +251,7 @@ def first_order(run: Run) -> Trial:
 
     def predict() -> Array:
         minima = [[solution(_equal(of.balanced, dims[m], float(lam))) for lam in decays[m]] for m in depths]
-        alive = [[min(2, np.sum(best.relative_decays < best.threshold)) for best in row] for row in minima]
+        alive = [[min(2, int(np.sum(best.relative_decays < best.threshold))) for best in row] for row in minima]
         rest = np.array([[[best.loss, *best.product_singular_values] for best in row] for row in minima])
         return np.insert(rest, 1, alive, axis=-1)
 
