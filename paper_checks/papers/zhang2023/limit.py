@@ -83,7 +83,8 @@ def flow_limit(run: Run) -> Trial:
 @PAPER.claim(
     "min-loss",
     statement=r"""The limit's loss $\frac12 \mathrm{tr} \Lambda - \frac12 \mathrm{tr}(\Lambda^2 \Gamma^{-1})$ is the
-    global minimum over all parameters, and the global minimiser that a search finds computes $x_q^T \Gamma^{-1} X^T y / N$.""",
+    global minimum over all parameters, and the global minimiser that a search finds computes $x_q^T \Gamma^{-1} X^T
+    y / N$.""",
     source="theorem 4.1, global minimum",
     agreement=Identity(rtol=1e-7),
     controls=("N + 1 for N", "inverse covariance", "twice the loss"),
