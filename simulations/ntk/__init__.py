@@ -1,6 +1,6 @@
 """Finite-width networks as they are: sampled, differentiated, trained, and measured at many widths."""
 
-from simulations.ntk.gaussian_pairs import moments, pair_mean
+from simulations.ntk.gaussian_pairs import deep_kernels, moments, pair_mean
 from simulations.ntk.networks import (
     ACTIVATIONS,
     Layer,
@@ -8,6 +8,7 @@ from simulations.ntk.networks import (
     Scales,
     abc_scales,
     initialise,
+    narrow,
     ntk_scales,
     outputs,
     standard_scales,
@@ -21,10 +22,12 @@ __all__ = [
     "Network",
     "Scales",
     "abc_scales",
+    "deep_kernels",
     "gradient_descent",
     "initialise",
     "linearised_descent",
     "moments",
+    "narrow",
     "ntk_scales",
     "outputs",
     "pair_mean",

@@ -11,14 +11,14 @@ from jax.typing import ArrayLike
 from simulations.ntk.networks import Function
 
 REACH = 9.0  # exp(-REACH^2 / 2) is 3e-18
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
-_PANELS = 6
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)
+_PANELS = 2
 
 
 def pair_mean(function: Callable[[Array, Array], Array], k11: ArrayLike, k12: ArrayLike, k22: ArrayLike) -> Array:
     """Mean of ``function(u, v)`` for zero-mean Gaussians with these second moments.
 
-    Six panels of 48 Gauss-Legendre nodes along the radius, four arcs of 48 between the lines u = 0 and v = 0.
+    Two panels of 40 Gauss-Legendre nodes along the radius, four arcs of 40 between the lines u = 0 and v = 0.
     """
     k11, k12, k22 = (jnp.asarray(k, dtype=float) for k in (k11, k12, k22))
     theta = jnp.arctan2(jnp.sqrt(jnp.maximum(k11 * k22 - k12**2, 0.0)), k12)
@@ -47,3 +47,22 @@ def moments(activation: Function, k11: ArrayLike, k12: ArrayLike, k22: ArrayLike
 
     value, derivative = (pair_mean(lambda u, v, k=k: both(u, v)[k], k11, k12, k22) for k in (0, 1))
     return jnp.stack([value, derivative])
+
+
+def deep_kernels(activation: Function, first: ArrayLike, *, n_hidden: int, weight_std: float, bias_std: float) -> Array:
+    """Iterate both kernels of a pair of inputs through the layers by quadrature alone.
+
+    ``first`` holds the first layer's (k11, k12, k22). Returns NNGP and tangent kernel of networks with 0, ..., n_hidden
+    hidden layers, shape (n_hidden + 1, 2, 3).
+    """
+
+    def step(kernels: Array, _: None) -> tuple[Array, Array]:
+        k, theta = kernels
+        means = jnp.stack([moments(activation, *pair) for pair in ((k[0], k[0], k[0]), k, (k[2], k[2], k[2]))])
+        after = weight_std**2 * means[:, 0] + bias_std**2
+        following = jnp.stack([after, after + weight_std**2 * means[:, 1] * theta])
+        return following, following
+
+    start = jnp.tile(jnp.asarray(first, dtype=float), (2, 1))
+    _, later = jax.lax.scan(step, start, None, length=n_hidden)
+    return jnp.concatenate([start[None], later])

@@ -76,6 +76,23 @@ def initialise(key: Array, widths: Sequence[int], scales: Scales) -> Network:
     return tuple(layers)
 
 
+def narrow(network: Network, scales: Scales, n: ArrayLike) -> tuple[Network, Scales]:
+    """Keep the first n units of every hidden layer, as a network of the same shapes, with scales as 1 / sqrt(n).
+
+    The other units are cut off on both sides, so that with an activation that vanishes at 0 they stay dead in training:
+    what is computed is the network of width n, at the cost of the wide one, but n may be traced. One compilation then
+    serves all widths.
+    """
+    kept = [layer.weight.shape[0] for layer in network[:-1]]
+    masks = [jnp.arange(size) < n for size in kept]
+    layers = list(network)
+    for i, mask in enumerate(masks):
+        layers[i] = Layer(layers[i].weight * mask[:, None], layers[i].bias * mask)
+        layers[i + 1] = layers[i + 1]._replace(weight=layers[i + 1].weight * mask)
+    growth = jnp.stack([jnp.ones(()), *(jnp.sqrt(size / jnp.asarray(n, dtype=float)) for size in kept)])
+    return tuple(layers), scales._replace(weight=scales.weight * growth)
+
+
 def outputs(network: Network, x: Array, scales: Scales, activation: Function) -> Array:
     """Return the outputs (N, n_out) for inputs x (N, d)."""
     return forward(network, x, scales, activation)[0]
