@@ -221,7 +221,7 @@ def scaled_errors(
     return jax.vmap(errors, out_axes=1)(factors)
 
 
-@partial(jax.jit, static_argnames=("draw", "n_layers", "shared", "records", "steps_per_record", "batch"))
+@partial(jax.jit, static_argnames=("draw", "width", "n_layers", "shared", "records", "steps_per_record", "batch"))
 def train_attention(
     key: Key[Array, ""],
     draw: Callable[..., LinearPrompts],
@@ -243,7 +243,7 @@ def train_attention(
     start = random_layer(starting, width=width, std=std, n_layers=None if shared else n_layers)
     schedule = optax.cosine_decay_schedule(learning_rate, records * steps_per_record)
     optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(schedule))
-    held_out = draw(testing, n_prompts=max(batch, 4096))
+    held_out = draw(testing, n_prompts=20_000)
 
     def unrolled(layer: Layer) -> Layer:
         return repeat(layer, n_layers) if shared else layer
