@@ -47,10 +47,10 @@ def _kernel_row(key: jax.Array, x: jax.Array, y: jax.Array, train: jax.Array, n:
 
 @figure(
     "jacot2018.kernel_on_circle",
-    caption=r"""Tangent kernel of relu networks with one hidden layer, between the point at angle 0 of the circle and the
-    point at angle gamma. Black line: infinite width. Markers and bars: mean and standard deviation of ten
-    networks at two widths, at the start (left) and after training by gradient descent on four points (right). The
-    spread falls as the square root of the width, the movement in training as the width itself.""",
+    caption=r"""Tangent kernel of relu networks with one hidden layer, between the point at angle 0 of the circle and
+    the point at angle gamma. Black line: infinite width. Markers and bars: mean and standard deviation of ten networks
+    at two widths, at the start (left) and after training by gradient descent on four points (right). The spread falls
+    as the square root of the width, the movement in training as the width itself.""",
 )
 def kernel_on_circle(run: Run) -> Drawing:
     """Draw kernels of ten networks a width."""
@@ -101,8 +101,8 @@ def _function(key: jax.Array, x: jax.Array, y: jax.Array, train: jax.Array, n: i
 
 @figure(
     "jacot2018.trained_functions",
-    caption=r"""Functions on the circle that relu networks with two hidden layers have learned from four points (crosses).
-    Lines: mean, and the 10th and 90th percentiles, of the Gaussian process of infinite width after the same
+    caption=r"""Functions on the circle that relu networks with two hidden layers have learned from four points
+    (crosses). Lines: mean, and the 10th and 90th percentiles, of the Gaussian process of infinite width after the same
     number of steps. Markers: median of networks of two widths, bars from their 10th to their 90th percentile.""",
 )
 def trained_functions(run: Run) -> Drawing:
@@ -167,8 +167,8 @@ def _error_along(
 
 @figure(
     "jacot2018.kernel_pca",
-    caption=r"""Error along the second principal component of the tangent kernel on sixteen points of the circle, for relu
-    networks with one hidden layer that are to learn exactly that component. Line: exp(-lambda t / N) at infinite
+    caption=r"""Error along the second principal component of the tangent kernel on sixteen points of the circle, for
+    relu networks with one hidden layer that are to learn exactly that component. Line: exp(-lambda t / N) at infinite
     width. Markers: mean and standard deviation of ten networks at three widths.""",
 )
 def kernel_pca(run: Run) -> Drawing:

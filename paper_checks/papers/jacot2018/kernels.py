@@ -229,12 +229,12 @@ def _gauss_hermite(phi: Activation, k: jax.Array) -> jax.Array:
 def nngp_bias(run: Run) -> Trial:
     """Sample networks of erf whose second layer is averaged by quadrature, with the linear part subtracted.
 
-    The coefficient of the entry off the diagonal changes sign at an angle of about 1.35; at 2 to 2.4 it is as large as
-    half of those on the diagonal, and so is its power law as well resolved.
+    The coefficient of the entry off the diagonal changes sign at an angle of about 1.35; at 2.2 to 2.5 it is nearly as
+    large as those on the diagonal, and its power law as well resolved.
     """
-    x, bias_std = _inputs(run, angles=(2.0, 2.4)), 0.3
+    x, bias_std = _inputs(run, angles=(2.2, 2.5)), 0.3
     widths = run.size("widths", quick=(8, 40, 200, 1000), standard=(8, 40, 200, 1000), full=(8, 40, 200, 1000))
-    networks = run.size("networks", quick=20_000, standard=80_000, full=1_000_000)
+    networks = run.size("networks", quick=26_000, standard=80_000, full=1_000_000)
 
     def measure() -> Sizes:
         s = jnp.asarray(x @ x.T / x.shape[1] + bias_std**2)
