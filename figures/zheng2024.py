@@ -80,7 +80,7 @@ def prompt_risk(run: Run) -> Drawing:
         scale = 3 * moments.kappa0
         marks = simulation(axes, positions, mean / scale, k, error=error / scale)
         entries.append(((theory(axes, curve, line, k), marks), label))
-        limit = in_context.mesa_risk(c, moments, dim=3, position=np.inf) / scale
+        limit = float(in_context.mesa_risk(c, moments, dim=3, position=np.inf)) / scale
         reference(axes, curve[[0, -1]], [limit, limit])
         numbers |= {f"line_{law}": line, f"mean_{law}": mean / scale, f"error_{law}": error / scale}
     axes.set(xscale="log", xlabel="position in the prompt $t$", ylabel="relative squared error", ylim=(-0.03, None))
