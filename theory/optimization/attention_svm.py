@@ -124,10 +124,11 @@ def solve_attention_svm(
     .. math:: \min_W \|W\| \quad\text{s.t.}\quad (x_{i,o_i} - x_{it})^\top W z_i \ge 1 \quad (t \ne o_i)
 
     The Frobenius norm is the bias of training W itself, the nuclear norm that of training factors W = K Q^T with d
-    columns. Solved by Clarabel through cvxpy; the Frobenius solution is then recomputed from the linear equations of
-    its active set (to a few roundings). The answer's duality gap and KKT residual are computed from the features,
-    whatever the solver said, and above 1e-6 raise. Costs O(m^3 + m^2 d^2) (Frobenius) or O(d^6) (nuclear) per
-    interior-point step, m = n (T - 1).
+    columns. The Frobenius problem is solved as least-distance programming by an active set, whose linear equations give
+    the answer to a few roundings; the nuclear one by Clarabel through cvxpy, to some 1e-11 in value and 1e-7 in
+    position. The answer's duality gap and KKT residual are computed from the features, whatever the solver said, and
+    above 1e-6 raise. Costs O(m^2 d^2) and O(m^2) to O(m^3) a change of the active set (Frobenius) or O(d^6) an
+    interior-point step (nuclear), m = n (T - 1).
 
     Parameters
     ----------

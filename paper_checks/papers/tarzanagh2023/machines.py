@@ -148,7 +148,7 @@ def kq_norm(run: Run) -> Trial:
 
 def _sizes(run: Run) -> tuple[tuple[int, int, int], int]:
     shape = run.size("inputs, tokens, dimension", quick=(3, 3, 4), standard=(4, 3, 5), full=(4, 3, 8))
-    return shape, run.size("instances", quick=6, standard=12, full=64)
+    return shape, run.size("instances", quick=6, standard=8, full=64)
 
 
 @lru_cache(maxsize=4)
@@ -338,7 +338,7 @@ def feasible_beyond(run: Run) -> Trial:
 )
 def separability(run: Run) -> Trial:
     """Decide separability exactly around the threshold, in two dimensions and in three."""
-    count = run.size("replicates", quick=40_000, standard=200_000, full=4_000_000)
+    count = run.size("replicates", quick=40_000, standard=100_000, full=4_000_000)
     cases = [(6, 2), (8, 2), (10, 2), (16, 3), (18, 3), (20, 3)]
 
     def measure(own_queries: bool = False) -> Samples:

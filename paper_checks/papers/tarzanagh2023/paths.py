@@ -28,7 +28,7 @@ STARTS = 2
 
 def _sizes(run: Run) -> tuple[tuple[int, int, int], int]:
     shape = run.size("inputs, tokens, dimension", quick=(3, 3, 5), standard=(4, 3, 6), full=(6, 4, 12))
-    return shape, run.size("instances", quick=4, standard=8, full=64)
+    return shape, run.size("instances", quick=4, standard=6, full=64)
 
 
 @lru_cache(maxsize=4)
