@@ -240,9 +240,9 @@ def _trained(scale: str, seed: int) -> tuple[Array, training.Training]:
 def _best_stack(run: Run, depth: int) -> float:
     """Train shared matrices from several starts and return the least risk at the end."""
     n, d = _shape(run)
-    steps = run.size("training steps", quick=2000, standard=5000, full=20_000)
+    steps = run.size("training steps", quick=1200, standard=5000, full=20_000)
     batch = run.size("training batch", quick=128, standard=512, full=2048)
-    starts = run.size("starts", quick=4, standard=6, full=16)
+    starts = run.size("starts", quick=3, standard=6, full=16)
     draw = partial(prompts.sample_prompts, n_context=n, dim=d, law="uniform")
     train = partial(
         training.train_attention,
