@@ -71,9 +71,12 @@ def _away_from_ties(run: Run, sets: int, steps: int, gamma: float) -> Array:
 
 
 def _decay_rates(error: Callable[[float], Array]) -> Array:
-    """Read the rate at which errors fall as the step size grows, where they are between the levels of `FALLEN`."""
+    """Read the rate at which errors fall as the step size grows, where they are between the levels of `FALLEN`.
+
+    An error that changes sign is small by chance at one step size: it has fallen where it stays below the level.
+    """
     errors = np.stack([error(gamma) for gamma in GAMMAS])
-    first = (errors < FALLEN[0]).argmax(axis=0)
+    first = len(GAMMAS) - (errors >= FALLEN[0])[::-1].argmax(axis=0)
     last = len(GAMMAS) - 1 - (errors > FALLEN[1])[::-1].argmax(axis=0)
     sets = np.arange(errors.shape[1])
     if not (first < last).all():
