@@ -131,7 +131,7 @@ def min_loss(run: Run) -> Trial:
 def no_lower_loss(run: Run) -> Trial:
     """Losses at the ends of all searches, caught or not."""
     rng = run.rng()
-    cases = [(n, covariance(rng)) for n in run.size("N", quick=(2, 6), standard=(1, 2, 6, 20), full=(2, 6, 100))]
+    cases = [(n, covariance(rng)) for n in run.size("N", quick=(2, 6), standard=(2, 3, 6, 20), full=(2, 6, 100))]
 
     def predict(extra: float = 0, factor: float = 1.0) -> Array:
         losses = [in_context.gradient_flow_limit(cov, n_train=n + extra).loss for n, cov in cases]
