@@ -246,7 +246,7 @@ def optimal_risk(run: Run) -> Trial:
     """Train all parameters on the exact population, then run the layer on sampled prompts."""
     n, d, s2 = 12, 3, 0.7
     replicates = run.size("replicates", quick=512, standard=1024, full=4096)
-    prompts = run.size("prompts a replicate", quick=256, standard=2048, full=16384)
+    prompts = run.size("prompts a replicate", quick=256, standard=1024, full=16384)
     factors = np.array([0.5, 1.0, 1.5])
 
     def measure() -> Samples:

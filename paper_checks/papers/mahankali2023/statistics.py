@@ -61,7 +61,7 @@ def bayes_gap(run: Run) -> Trial:
 def baseline_risks(run: Run) -> Trial:
     """Ridge regression and least squares on sampled prompts long enough for the fourth moment of their errors."""
     bayes, ols = ((7, 1, 0.3), (2, 1, 2.0)), ((11, 3, 0.5), (14, 5, 1.0))
-    prompts = run.size("prompts a replicate", quick=512, standard=2048, full=16384)
+    prompts = run.size("prompts a replicate", quick=512, standard=1024, full=16384)
     cases = (*bayes, *ols)
 
     def predict() -> Array:

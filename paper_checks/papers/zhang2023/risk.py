@@ -57,8 +57,8 @@ def _relu_teacher(w: Array, cov: Array, noise_var: float) -> tuple[Array, Array,
 def test_risk(run: Run) -> Trial:
     """Train on linear tasks, test on a linear and on a rectified one, both noisy, at two lengths other than N."""
     n, s2 = 12, 0.5
-    prompts = run.size("prompts a replicate", quick=256, standard=1024, full=16384)
-    lengths = run.size("M", quick=(8, 24), standard=(8, 40), full=(8, 40, 400))
+    prompts = run.size("prompts a replicate", quick=256, standard=512, full=16384)
+    lengths = run.size("M", quick=(8, 24), standard=(8, 24), full=(8, 40, 400))
     rng = run.rng()
     cov, w = covariance(rng), task(rng)
 
@@ -161,7 +161,7 @@ def shifted_risk(run: Run) -> Trial:
 def variance_rate(run: Run) -> Trial:
     """One trained layer on sampled prompts of lengths that double, starting short, where the variance is large."""
     n, s2 = 10, 1.0
-    prompts = run.size("prompts a replicate", quick=384, standard=1536, full=8192)
+    prompts = run.size("prompts a replicate", quick=384, standard=512, full=8192)
     lengths = run.size("M", quick=(2, 4, 8, 16), standard=(2, 4, 8, 16, 32), full=(2, 8, 32, 128, 512))
     rng = run.rng()
     cov = covariance(rng)
