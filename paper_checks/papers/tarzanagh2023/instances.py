@@ -79,7 +79,7 @@ def decay_rates(features: Array, found: MaxMargin) -> Array:
     return np.asarray(np.linalg.eigvalsh(rows @ rows.T), dtype=float)
 
 
-def machines(inputs: Inputs) -> list[MaxMargin]:
+def max_margins(inputs: Inputs) -> list[MaxMargin]:
     """Solve the hard-margin problem of every instance that has a solution."""
     found = [max_margin(lead_features(Inputs(*one))) for one in zip(*inputs, strict=True)]
     return [one for one in found if one is not None]

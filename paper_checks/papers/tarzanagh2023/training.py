@@ -23,7 +23,7 @@ from paper_checks.papers.tarzanagh2023.instances import (
     draw,
     is_well_conditioned,
     lead_features,
-    machines,
+    max_margins,
     stack,
     start_with_margins,
 )
@@ -184,7 +184,7 @@ def margin_offset(run: Run) -> Trial:
 
     def supported() -> list[NDArray[np.bool_]]:
         inputs, _ = _launches(run, shape, count, True)
-        return [found.support for found in machines(inputs)]
+        return [found.support for found in max_margins(inputs)]
 
     def measure() -> Array:
         inputs, starts = _launches(run, shape, count, True)
@@ -258,7 +258,7 @@ def margin_offset_rate(run: Run) -> Trial:
         margins = np.asarray(sim.token_margins(weights, task, inputs.optimal)).reshape(log_times.size, len(starts), -1)
         late = margins - log_times[:, None, None]
         # margins outside the support grow faster and have no limit here
-        held = np.stack([found.support for found in machines(inputs)])
+        held = np.stack([found.support for found in max_margins(inputs)])
         size = np.linalg.norm(np.where(held, late - late[-1], 0.0), axis=2)
         return -np.log(size[3] / size[0]) / (log_times[3] - log_times[0])
 
@@ -289,7 +289,7 @@ def _slow_launches(run: Run, shape: tuple[int, int, int], count: int) -> tuple[I
     rng, inputs, starts = run.rng(), [], []
     for k in range(4 * count):
         inputs.append(draw(rng, shape, hidden=k % 2 == 1, accept=_slowest_apart))
-        (found,) = machines(stack(inputs[-1:]))
+        (found,) = max_margins(stack(inputs[-1:]))
         if found.support.all():
             features = lead_features(inputs[-1])
             rates, vectors = np.linalg.eig(features @ features.T * found.multipliers)
