@@ -206,19 +206,21 @@ def quadratic_forms(sequences: Sequences, length: int, two_blocks: bool = False)
     now, before = slice(0, dim), slice(dim, 2 * dim)
     column, row, last = (now, before, now) if two_blocks else (slice(None),) * 3
 
-    def one(first: Array, eigenvalues: Array) -> QuadraticForm:
+    def one(first: Array, eigenvalues: Array) -> tuple[Array, Array]:
         x = sequence(first, eigenvalues, length)
         tokens = jnp.concatenate([x, jnp.concatenate([jnp.zeros((1, dim)), x[:-1]])], axis=1)[:-1]
         seen = jnp.cumsum(tokens[:, column, None] * tokens[:, None, row].conj(), axis=0)
         seen = seen[1:] / jnp.arange(1, length - 1)[:, None, None]
         products = (seen[..., None] * tokens[1:, None, None, last]).reshape(length - 2, -1)
-        return QuadraticForm(
-            jnp.real(products.conj()[:, :, None] * products[:, None, :]),
-            jnp.real(products.conj()[:, :, None] * x[2:, None, :]),
-            jnp.sum(jnp.abs(x[2:]) ** 2, axis=1),
-        )
+        return _real_rows(products), _real_rows(x[2:])
 
-    return jax.tree.map(lambda leaf: jnp.cumsum(leaf, axis=0), _weighted_sum(one, sequences))
+    def reduce(weight: Array, values: tuple[Array, Array]) -> QuadraticForm:
+        products, targets = (jnp.moveaxis(value, 1, 0).reshape(length - 2, -1, value.shape[-1]) for value in values)
+        weighted = products * jnp.repeat(weight, 2)[:, None]
+        gram, overlap = (jnp.swapaxes(weighted, 1, 2) @ other for other in (products, targets))
+        return QuadraticForm(gram, overlap, jnp.sum(targets**2 * jnp.repeat(weight, 2)[:, None], axis=(1, 2)))
+
+    return jax.tree.map(lambda leaf: jnp.cumsum(leaf, axis=0), _weighted_sum(one, sequences, reduce))
 
 
 def quadratic_form(sequences: Sequences, horizon: int, two_blocks: bool = False) -> QuadraticForm:
@@ -294,8 +296,20 @@ def _largest(tree: Any) -> Array:
     return jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
-def _weighted_sum(function: Any, sequences: Sequences) -> Any:
-    """Sum a function of first token and eigenvalues over weighted sequences, in chunks that bound the memory."""
+def _real_rows(values: Complex[Array, "positions entries"]) -> Float[Array, "positions 2 entries"]:
+    """Put real and imaginary parts on rows of their own: products of the rows then sum to real parts of overlaps."""
+    return jnp.stack([jnp.real(values), jnp.imag(values)], axis=1)
+
+
+def _add_up(weight: Float[Array, " sequences"], values: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.tensordot(weight, leaf, axes=1), values)
+
+
+def _weighted_sum(function: Any, sequences: Sequences, reduce: Any = _add_up) -> Any:
+    """Sum a function of first token and eigenvalues over weighted sequences, in chunks that bound the memory.
+
+    ``reduce`` maps the weights of a chunk and the function's values to that chunk's part of the sum.
+    """
     count = sequences.weight.size
     size = min(count, _CHUNK)
     padding = -count % size
@@ -306,11 +320,12 @@ def _weighted_sum(function: Any, sequences: Sequences) -> Any:
         sequences,
     )
 
-    def add(total: Any, chunk: Sequences) -> tuple[Any, None]:
-        values = jax.vmap(function)(chunk.first, chunk.eigenvalues)
-        part = jax.tree.map(lambda leaf: jnp.tensordot(chunk.weight, leaf, axes=1), values)
-        return jax.tree.map(jnp.add, total, part), None
+    def part(chunk: Sequences) -> Any:
+        return reduce(chunk.weight, jax.vmap(function)(chunk.first, chunk.eigenvalues))
 
-    shape = eqx.filter_eval_shape(function, sequences.first[0], sequences.eigenvalues[0])
+    def add(total: Any, chunk: Sequences) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, part(chunk)), None
+
+    shape = eqx.filter_eval_shape(part, jax.tree.map(lambda leaf: leaf[0], chunks))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
     return jax.lax.scan(add, zero, chunks)[0]
