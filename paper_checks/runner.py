@@ -264,12 +264,23 @@ def _submit(pool: ProcessPoolExecutor, claim: Claim, settings: Settings) -> Futu
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back; a process started meanwhile inherits this, and never sees one while it imports."""
+    """Hold interrupts back; a process started meanwhile inherits this, and never sees one while it imports.
+
+    A mask alone would not do: a signal goes to any thread that does not block it, numerical libraries have some, and
+    its handler then runs in the main thread whatever that one blocks.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    in_main = threading.current_thread() is threading.main_thread()
+    held: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number)) if in_main else None
     try:
         yield
     finally:
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
