@@ -60,7 +60,7 @@ def kernel_on_circle(run: Run) -> Drawing:
     train = _circle(np.array([-2.0, -0.6, 0.7, 2.2]))
     y = np.array([0.5, -0.8, 0.9, -0.4])
     x = _circle(np.append(0.0, angles))
-    options = {"n_hidden": 1, "weight_std": WEIGHT_STD, "bias_std": BIAS_STD}
+    options: dict[str, Any] = {"n_hidden": 1, "weight_std": WEIGHT_STD, "bias_std": BIAS_STD}
     limit = ntk.nngp_ntk(_circle(np.zeros(1)), _circle(fine), **options).ntk[0]
     arrays = (jnp.asarray(x), jnp.asarray(y), jnp.asarray(train))
     found = np.stack([over_replicates(_kernel_row, run.keys(10, f"{n}"), *arrays, n, steps)[..., 1:] for n in widths])

@@ -2,7 +2,9 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("closedform", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "closedform", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("closedform")

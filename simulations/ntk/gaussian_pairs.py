@@ -45,7 +45,8 @@ def moments(activation: Function, k11: ArrayLike, k12: ArrayLike, k22: ArrayLike
     def both(u: Array, v: Array) -> Array:
         return jnp.stack([activation(u) * activation(v), slope(u) * slope(v)])
 
-    value, derivative = (pair_mean(lambda u, v, k=k: both(u, v)[k], k11, k12, k22) for k in (0, 1))
+    value = pair_mean(lambda u, v: both(u, v)[0], k11, k12, k22)
+    derivative = pair_mean(lambda u, v: both(u, v)[1], k11, k12, k22)
     return jnp.stack([value, derivative])
 
 

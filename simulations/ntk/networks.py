@@ -100,7 +100,9 @@ def outputs(network: Network, x: Array, scales: Scales, activation: Function) ->
 
 def forward(network: Network, x: Array, scales: Scales, activation: Function) -> tuple[Array, list[Array], list[Array]]:
     """Return outputs, the activity that enters each layer, and the slopes of the activation behind all but the last."""
-    activity, entering, slopes = x, [], []
+    activity = x
+    entering: list[Array] = []
+    slopes: list[Array] = []
     for i, layer in enumerate(network):
         entering.append(activity)
         z = scales.weight[i] * activity @ layer.weight.T + scales.bias[i] * layer.bias

@@ -1,6 +1,7 @@
 """What the layers of a network do to single inputs: variances, and all that the recursion over pairs needs of them."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,13 +76,17 @@ def _take(parts: Layers | ErfLayers, index: Index):
 
 def propagate(square: Array, activation: Activation, *, n_hidden: int, weight_std: float, bias_std: float) -> Law:
     """Follow inputs with the squared norms ``square``, over the dimension, through all layers."""
+    step: Callable[[Array, Activation], tuple[Array, Any]]
     if activation.slopes is not None:
         kind, step = RECTIFIER, _rectified
     elif activation.name == "erf":
         kind, step = ERF, _through_erf
     else:
         kind, step = SERIES, _expanded
-    mean_square, c, e, extras = square, [], [], []
+    mean_square = square
+    c: list[Array] = []
+    e: list[Array] = []
+    extras: list[Any] = []
     for layer in range(n_hidden + 1):
         variance = weight_std**2 * mean_square + bias_std**2
         positive = variance > 0

@@ -67,8 +67,8 @@ def hermite(coeffs: Any) -> Activation:
     plain = c * np.exp(-0.5 * special.gammaln(j + 1))  # coefficients on He_j
     slope = np.polynomial.hermite_e.hermeder(plain)
     return Activation(
-        value=lambda z: np.polynomial.hermite_e.hermeval(z, plain),
-        derivative=lambda z: np.polynomial.hermite_e.hermeval(z, slope),
+        value=lambda z: np.asarray(np.polynomial.hermite_e.hermeval(z, plain), dtype=float),
+        derivative=lambda z: np.asarray(np.polynomial.hermite_e.hermeval(z, slope), dtype=float),
         name="hermite",
     )
 

@@ -110,7 +110,7 @@ def nngp_ntk(
     """
     first = finite("x1", x1, ndim=2)
     symmetric = x2 is None
-    second = first if symmetric else finite("x2", x2, ndim=2)
+    second = first if x2 is None else finite("x2", x2, ndim=2)
     if second.shape[1] != first.shape[1] or first.shape[1] == 0:
         raise ValueError(f"x2 must have as many columns as x1, {first.shape}, at least one; got {second.shape}")
     hidden = integer("n_hidden", n_hidden, minimum=0)

@@ -1,6 +1,7 @@
 """Duals of activations, by closed forms and by series, against quadrature in polar coordinates."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -167,7 +168,7 @@ def hermite_dual(run: Run) -> Trial:
     """Series of tanh and of erf against quadrature."""
     k = _covariances(run)
     rho = k[:, 1] / np.sqrt(k[:, 0] * k[:, 2])
-    functions = {"tanh": np.tanh, "erf": resolve("erf").value}
+    functions: dict[str, Any] = {"tanh": np.tanh, "erf": resolve("erf").value}
     j = np.arange(320)
 
     def predict(right: int = 2, shift: int = 0, weights: Array | float = 1.0) -> Array:

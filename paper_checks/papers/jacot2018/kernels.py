@@ -165,10 +165,12 @@ def ntk_fluctuation(run: Run) -> Trial:
         """Return s^2 E[g^2] and 2 s Cov(h, g), by a plain sum over a grid."""
         s = x @ x.T / x.shape[1] + bias_std**2
         phi = resolve(name)
+        slope = phi.derivative
+        assert slope is not None, f"{name} has a derivative"
         square, cross = [], []
         for i, j in zip(*UPPER, strict=True):
             rule = pair_rule(s[i, i], s[i, j], s[j, j], homogeneous=phi.homogeneous)
-            h, g = phi.value(rule.u) * phi.value(rule.v), phi.derivative(rule.u) * phi.derivative(rule.v)
+            h, g = phi.value(rule.u) * phi.value(rule.v), slope(rule.u) * slope(rule.v)
             square.append(s[i, j] ** 2 * rule.mean(g * g))
             cross.append(2 * s[i, j] * (rule.mean(h * g) - rule.mean(h) * rule.mean(g)))
         return np.array(square), np.array(cross)

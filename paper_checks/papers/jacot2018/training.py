@@ -47,8 +47,8 @@ class _Linearised:
         widths = (D, n, n, 1)
         self.scales = sim.ntk_scales(widths, bias_std=BIAS_STD)
         self.network = sim.initialise(run.key("network"), widths, self.scales)
-        self.theta = np.asarray(sim.tangent_kernel(self.network, self.x, self.scales, ERF))
-        self.start = np.asarray(sim.outputs(self.network, self.x, self.scales, ERF)[:, 0])
+        self.theta = np.asarray(sim.tangent_kernel(self.network, jnp.asarray(self.x), self.scales, ERF))
+        self.start = np.asarray(sim.outputs(self.network, jnp.asarray(self.x), self.scales, ERF)[:, 0])
 
     def descend(self, y: Array, learning_rate: float, stride: int, n_records: int) -> Array:
         """Predictions at all inputs, (n_records + 1, N + M)."""
@@ -272,8 +272,8 @@ def lazy_kernel(run: Run) -> Trial:
 
     What is judged is the mean square root of the size of its movement, which tends to zero as n^-1/2 when the size does
     as n^-1: of the size itself few networks make up most, and of its square even fewer. The movement is mostly a random
-    factor times a fixed matrix; where that factor, of order 1/n, is near zero, the rest, of order n^-3/2, rounds off the
-    cusp of the square root, which changes the mean by (n^-1/2)^(3/2) of itself. Hence the second power 1/2 + 3/4.
+    factor times a fixed matrix; where that factor, of order 1/n, is near zero, the rest, of order n^-3/2, rounds the
+    cusp of the square root off, which changes the mean by (n^-1/2)^(3/2) of itself. Hence the second power 1/2 + 3/4.
     """
     x, y = _data(run)
     sizes = (36, 108, 324, 972)
@@ -289,7 +289,7 @@ def lazy_kernel(run: Run) -> Trial:
             over_replicates(_movement, run.keys(networks, f"n {n}"), *arrays, jnp.asarray(mean_field), n)
             for n in widths
         ]
-        return np.moveaxis(found, 2, 0)
+        return np.moveaxis(np.asarray(found), 2, 0)
 
     def size(values: Array) -> Sizes:
         return Sizes(widths, np.sqrt(np.linalg.norm(values, axis=-1) / norm))

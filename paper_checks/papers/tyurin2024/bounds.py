@@ -20,7 +20,7 @@ STEP_SIZES = (1.0, 20.0, 2000.0)
 
 
 class Instance(NamedTuple):
-    """Data sets of one shape, with rows of length at most 1, and the step size that they are to be tried at."""
+    """Data sets of one shape, and the step size that they are to be tried at."""
 
     rows: Array
     step_size: float
@@ -36,7 +36,7 @@ def _instances(
     all alike, which take one update at mu = R and come last.
     """
     rng, (chains, proposals) = run.rng(), search
-    found = []
+    found: list[Instance] = []
     for gamma in step_sizes:
         least_margin = 0.02 if np.isinf(gamma) else 0.1  # small steps take many more
         drawn = [
@@ -63,9 +63,7 @@ def _instances(
         ]
         hard = [_opposed(n, phi)[None] for n in (10, 80, 320) for phi in (np.pi / 6, *rng.uniform(0.2, 0.7, 2))]
         alike = np.tile(rng.normal(size=(2, 3)), (2, 1, 1)).swapaxes(0, 1)
-        for rows in (*drawn, *searched, *hard, alike):
-            radius = np.linalg.norm(rows, axis=2).max(axis=1)
-            found.append(Instance(rows / radius[:, None, None], gamma))
+        found += [Instance(rows, gamma) for rows in (*drawn, *searched, *hard, alike)]
     return found
 
 
@@ -85,7 +83,7 @@ def _bound_trial(
     normalized: bool = False,
     counterexample: str = "",
 ) -> Trial:
-    """Count the steps that separate all instances, against ``bound(n, margin=mu, step_size=gamma)`` at R = 1."""
+    """Count the steps that separate all instances, against ``bound(n, radius=R, margin=mu, step_size=gamma)``."""
     sets = run.size("random data sets", quick=400, standard=4000, full=200_000)
     search = run.size("searches and proposals", quick=(4, 1000), standard=(16, 20_000), full=(256, 200_000))
     problems = partial(_instances, run, sets, search, step_sizes, normalized)
@@ -103,9 +101,9 @@ def _bound_trial(
     def predict(bound: Callable[..., float] = bound) -> Array:
         return np.array(
             [
-                bound(rows.shape[1], margin=margin, step_size=gamma)
-                for (rows, gamma), margins in zip(problems(), _hard_margins(problems), strict=True)
-                for margin in margins
+                bound(rows.shape[1], radius=radius, margin=margin, step_size=gamma)
+                for (rows, gamma), sizes in zip(problems(), _radii_and_margins(problems), strict=True)
+                for radius, margin in sizes
             ]
         )
 
@@ -118,8 +116,11 @@ def _bound_trial(
 
 
 @lru_cache(maxsize=4)
-def _hard_margins(problems: Callable[[], list[Instance]]) -> list[list[float]]:
-    return [[optimization.hard_margin(b)[0] for b in rows] for rows, _ in problems()]
+def _radii_and_margins(problems: Callable[[], list[Instance]]) -> list[list[tuple[float, float]]]:
+    return [
+        [(float(np.linalg.norm(b, axis=1).max()), optimization.hard_margin(b)[0]) for b in rows]
+        for rows, _ in problems()
+    ]
 
 
 @PAPER.claim(
@@ -136,7 +137,7 @@ def batch_bound(run: Run) -> Trial:
     The slack says how far from the bound the worst of them stays: two equal rows attain half of it, the hard instance
     comes within a factor 16 for many samples, and the search finds nothing worse.
     """
-    iteration_bound = partial(optimization.perceptron_iteration_bound, radius=1.0)
+    iteration_bound = optimization.perceptron_iteration_bound
     return _bound_trial(
         run,
         iteration_bound,
@@ -160,15 +161,15 @@ def batch_bound(run: Run) -> Trial:
 )
 def sharper_bound(run: Run) -> Trial:
     """Count updates as for the bound above; two equal rows are among the instances."""
-    sharper = partial(optimization.sharper_perceptron_bound, radius=1.0)
+    sharper = optimization.sharper_perceptron_bound
     return _bound_trial(
         run,
         sharper,
         {
             "half of it": lambda n, **q: sharper(n, **q) / 2,
-            "n / 8 for n / 4": lambda n, **q: n / 8 / q["margin"] ** 2,
-            "no factor n": lambda n, **q: 1 / q["margin"] ** 2,
-            "factor n: nowhere attained": lambda n, **q: n / q["margin"] ** 2,
+            "n / 8 for n / 4": lambda n, **q: n / 8 * (q["radius"] / q["margin"]) ** 2,
+            "no factor n": lambda n, **q: (q["radius"] / q["margin"]) ** 2,
+            "factor n: nowhere attained": lambda n, **q: n * (q["radius"] / q["margin"]) ** 2,
         },
     )
 
@@ -183,11 +184,11 @@ def sharper_bound(run: Run) -> Trial:
 )
 def normalized_bound(run: Run) -> Trial:
     """Count updates of the normalised method; the plain one needs more on the hard instance."""
-    bound = partial(optimization.perceptron_iteration_bound, radius=1.0, normalized=True)
+    bound = partial(optimization.perceptron_iteration_bound, normalized=True)
     return _bound_trial(
         run,
         bound,
-        {"half of it": lambda n, **q: bound(n, **q) / 2, "R / mu": lambda n, **q: 1 / q["margin"]},
+        {"half of it": lambda n, **q: bound(n, **q) / 2, "R / mu": lambda n, **q: q["radius"] / q["margin"]},
         normalized=True,
         counterexample="without normalisation",
     )
@@ -203,7 +204,7 @@ def normalized_bound(run: Run) -> Trial:
 )
 def finite_gamma_bounds(run: Run) -> Trial:
     """Count steps at three step sizes, on data that the search made hard for each."""
-    bound = partial(optimization.perceptron_iteration_bound, radius=1.0)
+    bound = optimization.perceptron_iteration_bound
     return _bound_trial(
         run,
         bound,
@@ -225,7 +226,7 @@ def finite_gamma_bounds(run: Run) -> Trial:
 )
 def sharper_finite_gamma_bound(run: Run) -> Trial:
     """Count steps at three step sizes, on data that the search made hard for each."""
-    bound = partial(optimization.sharper_perceptron_bound, radius=1.0)
+    bound = optimization.sharper_perceptron_bound
     return _bound_trial(
         run,
         bound,
@@ -248,7 +249,7 @@ def sharper_finite_gamma_bound(run: Run) -> Trial:
 )
 def normalized_finite_gamma_bound(run: Run) -> Trial:
     """Count steps at three step sizes, on data that the search made hard for each."""
-    bound = partial(optimization.perceptron_iteration_bound, radius=1.0, normalized=True)
+    bound = partial(optimization.perceptron_iteration_bound, normalized=True)
     return _bound_trial(
         run,
         bound,

@@ -164,7 +164,7 @@ def mean_square(run: Run) -> Trial:
 
     def descent(x: Array, rate: float, B: int) -> Array:
         contraction = np.eye(x.shape[1]) - rate * x.T @ x / len(x)
-        return np.kron(contraction, contraction)
+        return np.asarray(np.kron(contraction, contraction), dtype=float)
 
     def kept(x: Array, rate: float, B: int) -> Array:
         H = x.T @ x / len(x)
