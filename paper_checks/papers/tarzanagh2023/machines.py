@@ -28,6 +28,7 @@ from theory import optimization
 Array = NDArray[np.float64]
 
 FACTOR_STARTS = 4
+_TRIES = 400  # draws an instance; about 20 are needed
 
 
 @PAPER.claim(
@@ -168,7 +169,9 @@ def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int, rank_one: 
     """
     rng = run.rng("nuclear")
     accepted: list[Inputs] = []
-    while len(accepted) < count:
+    for _ in range(_TRIES * count):
+        if len(accepted) == count:
+            return stack(accepted)
         screen = _small_factors_select if rank_one else None
         inputs = draw(rng, shape, screen=screen, hidden=len(accepted) % 2 == 1)
         x, z, _, o = inputs
@@ -186,7 +189,7 @@ def nuclear_inputs(run: Run, shape: tuple[int, int, int], count: int, rank_one: 
             and (rank == 1 if rank_one else rank >= 2 or len(accepted) % 2 == 1)
         ):
             accepted.append(inputs)
-    return stack(accepted)
+    raise RuntimeError(f"{len(accepted)} of {count} inputs of shape {shape} accepted in {_TRIES * count} draws")
 
 
 def _small_factors_select(inputs: Inputs) -> bool:
