@@ -33,7 +33,7 @@ def _inputs(run: Run, angles: tuple[float, float] = (0.8, 1.6)) -> Array:
     return np.sqrt(3) * rng.uniform(0.9, 1.1, (2, 1)) * directions
 
 
-def _entries(key: jax.Array, x: jax.Array, n: int, widest: int, hidden: int, bias_std: float) -> jax.Array:
+def _entries(key: jax.Array, x: jax.Array, n: jax.Array, widest: int, hidden: int, bias_std: float) -> jax.Array:
     """Entries of the empirical tangent kernels of one network with relu, and of the same with erf."""
     widths = (x.shape[1], *(widest,) * hidden, 1)
     scales = sim.ntk_scales(widths, bias_std=bias_std)
@@ -112,9 +112,9 @@ def recursion(run: Run) -> Trial:
     controls=("bias of order 1/n", "relu off the diagonal at depth two", "one layer more"),
 )
 def ntk_bias(run: Run) -> Trial:
-    """Empirical kernels of very narrow networks: one hidden layer, and the diagonal of relu with two."""
-    x, bias_std, n = _inputs(run), 0.3, 2
-    networks = run.size("networks", quick=100_000, standard=400_000, full=4_000_000)
+    """Empirical kernels of the narrowest networks: one hidden layer, and the diagonal of relu with two."""
+    x, bias_std, n = _inputs(run), 0.3, 1
+    networks = run.size("networks", quick=200_000, standard=800_000, full=4_000_000)
 
     def measure() -> Samples:
         one, two = (_sampled(run, x, [n], hidden, bias_std, networks)[0] for hidden in (1, 2))
@@ -153,7 +153,7 @@ def ntk_fluctuation(run: Run) -> Trial:
     """Empirical kernels of networks with one hidden layer around their limit."""
     x, bias_std = _inputs(run), 0.3
     widths = run.size("widths", quick=(24, 36, 54, 81), standard=(32, 64, 128, 256), full=(64, 256, 1024, 4096))
-    networks = run.size("networks", quick=24_000, standard=60_000, full=200_000)
+    networks = run.size("networks", quick=34_000, standard=60_000, full=200_000)
 
     def predict(names: tuple[str, str] = NAMES, change: Callable[[str], Array] = lambda name: np.zeros(3)) -> Limit:
         spread = [
