@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from paper_checks.agreement import Equivalence, FiniteSize, MonteCarlo
 from paper_checks.claim import Paper, Run, Trial
-from paper_checks.evidence import Limit, Samples, Sizes
+from paper_checks.evidence import Samples, Sizes
 from simulations import optimization as sim
 from theory import optimization
 
@@ -25,8 +25,9 @@ PAPER = Paper(
 Array = NDArray[np.float64]
 
 BATCH: dict[str, Any] = {"batch_size": 2, "n_samples": 3}
-EFFECTIVE = 6.0  # effective size of these batches, 1 / (1/2 - 1/3): s = 1 where the noise variance is 6 / P
-SPIKES = (2.0, 3.0)  # well above the transition at s = 1; next to it the corrections in 1/P have no end
+EFFECTIVE = 6.0  # effective size of these batches, 1 / (1/2 - 1/3)
+NOISE = 1.3  # s, the noise variance being 6 s^2 / P
+SPIKES = (2.0, 3.0)  # in units of s: well above the transition; next to it the corrections in 1/P have no end
 
 
 @PAPER.claim(
@@ -72,25 +73,38 @@ def effective_batch(run: Run) -> Trial:
     )
 
 
-def _sample(run: Run, eigenvalue: float, P: int, hessians: int) -> sim.BatchHessians:
+def _problem(P: int) -> dict[str, Any]:
+    return {"n_parameters": P, "noise_variance": NOISE**2 * EFFECTIVE / P} | BATCH
+
+
+def _sample(run: Run, spike: float, P: int, hessians: int, name: str = "") -> sim.BatchHessians:
+    """Sample batch Hessians with an outlier in units of s."""
     return sim.sample_batch_hessians(
-        run.key(f"{eigenvalue} {P}"),
-        eigenvalue=eigenvalue,
-        n_parameters=P,
-        noise_variance=EFFECTIVE / P,
+        run.key(f"{spike} {P} {name}"),
+        eigenvalue=spike * NOISE,
         n_replicates=hessians,
         lanczos_steps=_lanczos(P),
-        **BATCH,
+        **_problem(P),
     )
 
 
-def _outlier(P: int, eigenvalue: float) -> optimization.BatchHessianOutlier:
-    return optimization.batch_hessian_outlier(eigenvalue, n_parameters=P, noise_variance=EFFECTIVE / P, **BATCH)
+def _outlier(spike: float, **other: float) -> optimization.BatchHessianOutlier:
+    return optimization.batch_hessian_outlier(spike * NOISE, **(_problem(100) | other))
 
 
-def _shift(eigenvalue: float) -> optimization.BatchHessianOutlier:
-    """Return the coefficients of 1/P."""
-    return optimization.batch_hessian_outlier_shift(eigenvalue, n_parameters=1, noise_variance=EFFECTIVE, **BATCH)
+def _without_noise(found: sim.BatchHessians, spike: float) -> Array:
+    """Return outliers in units of s and overlaps, less most of their noise.
+
+    The two control variates have means of zero, so that any factors before them leave means as they are; these are
+    near to the best for outliers of 2 s and more.
+    """
+    along, spread = np.asarray(found.noise_along) / NOISE, np.asarray(found.noise_spread) / NOISE**2
+    return np.stack(
+        [
+            np.asarray(found.eigenvalue) / NOISE - (1 - spike**-2) * along - 0.8 / spike * spread,
+            np.asarray(found.overlap) - 2 * spike**-3 * along + 0.6 * spike**-2 * spread,
+        ]
+    )
 
 
 def _lanczos(P: int) -> int:
@@ -106,8 +120,7 @@ def _sizes(run: Run) -> tuple[tuple[int, ...], int]:
 @PAPER.claim(
     "spike",
     statement=r"""An outlier $\lambda$ of the full-data Hessian, above $s = \sqrt{P/b} \sigma$, appears in a batch at
-    $\lambda + s^2 / \lambda$ as $P \to \infty$, up to $\frac{s^2}{P} \frac{2 s^2 - \lambda^2}{\lambda (\lambda^2 -
-    s^2)}$ for Gaussian noise (the correction is derived).""",
+    $\lambda + s^2 / \lambda$ as $P \to \infty$.""",
     source="outliers of the batch Hessian",
     agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.02),
     controls=("s for s^2 / lambda", "not shifted", "twice the shift", "edge", "no 1 / N"),
@@ -115,40 +128,29 @@ def _sizes(run: Run) -> tuple[tuple[int, ...], int]:
 def spike(run: Run) -> Trial:
     """Top eigenvalues of sampled batch Hessians at sizes that double.
 
-    The noise's own component along the spike, of mean zero, is taken off as a control variate. It carries nine tenths
-    and more of the variance.
+    What is claimed is the limit: corrections are in powers of 1/P, with coefficients that diverge at the
+    transition, so that no claim is made about outliers next to it.
     """
     parameters, hessians = _sizes(run)
 
     def measure() -> Sizes:
-        found = []
-        for P in parameters:
-            samples = [_sample(run, lam, P, hessians) for lam in SPIKES]
-            # any constant leaves the mean as it is; these are near to the best
-            found.append(
-                [
-                    np.asarray(s.eigenvalue - (1 - lam**-2) * s.noise_along)
-                    for s, lam in zip(samples, SPIKES, strict=True)
-                ]
-            )
-        return Sizes(parameters, np.array(found).swapaxes(1, 2))
+        def top(lam: float, P: int) -> Array:
+            return NOISE * _without_noise(_sample(run, lam, P, hessians), lam)[0]
 
-    def predict(place: Callable[[float], float] = lambda lam: _outlier(100, lam).eigenvalue) -> Limit:
-        return Limit(np.array([place(lam) for lam in SPIKES]), np.array([_shift(lam).eigenvalue for lam in SPIKES]))
+        return Sizes(parameters, np.array([[top(lam, P) for lam in SPIKES] for P in parameters]).swapaxes(1, 2))
 
-    def unlimited(lam: float) -> float:
-        found = optimization.batch_hessian_outlier(lam, n_parameters=1, noise_variance=EFFECTIVE, batch_size=2)
-        return found.eigenvalue
+    def predict(place: Callable[[float], float] = lambda lam: _outlier(lam).eigenvalue) -> Array:
+        return np.array([place(lam) for lam in SPIKES])
 
     return Trial(
         predict=predict,
         measure=measure,
         controls={
-            "s for s^2 / lambda": lambda: predict(lambda lam: lam + 1),
-            "not shifted": lambda: predict(lambda lam: lam),
-            "twice the shift": lambda: predict(lambda lam: lam + 2 / lam),
-            "edge": lambda: predict(lambda lam: 2.0),
-            "no 1 / N": lambda: predict(unlimited),
+            "s for s^2 / lambda": lambda: predict(lambda lam: NOISE * (lam + 1)),
+            "not shifted": lambda: predict(lambda lam: NOISE * lam),
+            "twice the shift": lambda: predict(lambda lam: NOISE * (lam + 2 / lam)),
+            "edge": lambda: predict(lambda lam: 2 * NOISE),
+            "no 1 / N": lambda: predict(lambda lam: _outlier(lam, n_samples=np.inf).eigenvalue),
         },
     )
 
@@ -156,8 +158,7 @@ def spike(run: Run) -> Trial:
 @PAPER.claim(
     "spike-overlap",
     statement=r"""The squared overlap of the batch's outlying eigenvector with the full-data one tends to $1 - s^2 /
-    \lambda^2$, up to $\frac{s^2}{P} \frac{\lambda^4 - 5 s^2 \lambda^2 + 2 s^4}{\lambda^2 (\lambda^2 - s^2)^2}$ for
-    Gaussian noise (the correction is derived).""",
+    \lambda^2$.""",
     source="outliers of the batch Hessian",
     agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.02),
     controls=("s / lambda for its square", "square of the overlap", "1 / (1 + s^2 / lambda^2)", "no 1 / N"),
@@ -165,24 +166,16 @@ def spike(run: Run) -> Trial:
 def spike_overlap(run: Run) -> Trial:
     """Top eigenvectors of sampled batch Hessians at sizes that double."""
     parameters, hessians = _sizes(run)
-    spikes = (2.5, 4.0)
+    spikes = (3.0, 5.0)
 
     def measure() -> Sizes:
-        found = [
-            [
-                np.asarray(s.overlap - 2 * lam**-3 * s.noise_along)
-                for lam, s in ((lam, _sample(run, lam, P, hessians)) for lam in spikes)
-            ]
-            for P in parameters
-        ]
-        return Sizes(parameters, np.array(found).swapaxes(1, 2))
+        def overlap(lam: float, P: int) -> Array:
+            return _without_noise(_sample(run, lam, P, hessians), lam)[1]
 
-    def predict(overlap: Callable[[float], float] = lambda lam: _outlier(100, lam).overlap) -> Limit:
-        return Limit(np.array([overlap(lam) for lam in spikes]), np.array([_shift(lam).overlap for lam in spikes]))
+        return Sizes(parameters, np.array([[overlap(lam, P) for lam in spikes] for P in parameters]).swapaxes(1, 2))
 
-    def unlimited(lam: float) -> float:
-        found = optimization.batch_hessian_outlier(lam, n_parameters=1, noise_variance=EFFECTIVE, batch_size=2)
-        return found.overlap
+    def predict(overlap: Callable[[float], float] = lambda lam: _outlier(lam).overlap) -> Array:
+        return np.array([overlap(lam) for lam in spikes])
 
     return Trial(
         predict=predict,
@@ -191,31 +184,64 @@ def spike_overlap(run: Run) -> Trial:
             "s / lambda for its square": lambda: predict(lambda lam: 1 - 1 / lam),
             "square of the overlap": lambda: predict(lambda lam: (1 - lam**-2) ** 2),
             "1 / (1 + s^2 / lambda^2)": lambda: predict(lambda lam: 1 / (1 + lam**-2)),
-            "no 1 / N": lambda: predict(unlimited),
+            "no 1 / N": lambda: predict(lambda lam: _outlier(lam, n_samples=np.inf).overlap),
         },
     )
 
 
-WEAK, NOISE = (0.05, 0.3), 1.3  # outliers in units of s, and s itself
+@PAPER.claim(
+    "spike-shift",
+    statement=r"""With Gaussian noise the mean outlier is off its limit by $\frac{s^2}{P}
+    \frac{2 s^2 - \lambda^2}{\lambda (\lambda^2 - s^2)}$, and the mean overlap by $\frac{s^2}{P} \frac{\lambda^4 - 5 s^2
+    \lambda^2 + 2 s^4}{\lambda^2 (\lambda^2 - s^2)^2}$, up to $O(P^{-2})$. (Derived.)""",
+    source="derived from the resolvent of the noise to second order",
+    agreement=FiniteSize(exponent=1, of="limit", resolution=0.6),
+    controls=("opposite sign", "none", "half the outlier's", "plus for minus in the overlap's"),
+)
+def spike_shift(run: Run) -> Trial:
+    """Distances of outliers and overlaps from their limits, times P, at an outlier of 4 s.
+
+    Closer to the transition the terms beyond 1/P are larger, and the overlap is skewed.
+    """
+    parameters, hessians = _sizes(run)
+    lam, repeats = 4.0, 3
+
+    def measure() -> Sizes:
+        def scaled(P: int) -> Array:
+            parts = [_without_noise(_sample(run, lam, P, hessians, f"part {k}"), lam) for k in range(repeats)]
+            top, overlap = np.concatenate(parts, axis=1)
+            limits = _outlier(lam)
+            return P * np.stack([top - limits.eigenvalue / NOISE, overlap - limits.overlap], axis=1)
+
+        return Sizes(parameters, np.stack([scaled(P) for P in parameters]))
+
+    def predict(eigenvalue: float = 1.0, overlap: float = 1.0) -> Array:
+        P = parameters[-1]
+        shift = optimization.batch_hessian_outlier_shift(lam * NOISE, **_problem(P))
+        return P * np.array([eigenvalue * shift.eigenvalue / NOISE, overlap * shift.overlap])
+
+    x = lam**2
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "opposite sign": lambda: predict(-1.0, -1.0),
+            "none": lambda: predict(0.0, 0.0),
+            "half the outlier's": lambda: predict(0.5),
+            "plus for minus in the overlap's": lambda: predict(1.0, (x**2 + 5 * x + 2) / (x**2 - 5 * x + 2)),
+        },
+        scale="largest",
+    )
+
+
+WEAK = (0.05, 0.3)  # outliers in units of s
 
 
 def _tops(run: Run) -> tuple[tuple[int, ...], Array]:
     """Sample top eigenvalues of batch Hessians with weak outliers: sizes, and (sizes, replicates, outliers)."""
     parameters, hessians = _sizes(run)
-
-    def top(lam: float, P: int) -> Array:
-        found = sim.sample_batch_hessians(
-            run.key(f"{lam} {P}"),
-            eigenvalue=lam * NOISE,
-            n_parameters=P,
-            noise_variance=NOISE**2 * EFFECTIVE / P,
-            n_replicates=hessians,
-            lanczos_steps=_lanczos(P),
-            **BATCH,
-        )
-        return np.asarray(found.eigenvalue)
-
-    return parameters, np.array([[top(lam, P) for lam in WEAK] for P in parameters]).swapaxes(1, 2)
+    found = [[np.asarray(_sample(run, lam, P, hessians).eigenvalue) for lam in WEAK] for P in parameters]
+    return parameters, np.array(found).swapaxes(1, 2)
 
 
 @PAPER.claim(
@@ -228,18 +254,13 @@ def _tops(run: Run) -> tuple[tuple[int, ...], Array]:
 )
 def edge(run: Run) -> Trial:
     """Top eigenvalues of sampled batch Hessians without and with a weak outlier, at sizes that double."""
-    problem: dict[str, Any] = {"n_parameters": 1, "noise_variance": NOISE**2 * EFFECTIVE}
-
-    def place(lam: float, **batch: int) -> float:
-        return optimization.batch_hessian_outlier(lam * NOISE, **problem, **batch).eigenvalue
-
     return Trial(
-        predict=lambda: np.array([place(lam, **BATCH) for lam in WEAK]),
+        predict=lambda: np.array([_outlier(lam).eigenvalue for lam in WEAK]),
         measure=lambda: Sizes(*_tops(run)),
         controls={
             "formula of the outlier": lambda: np.array([NOISE * (lam + 1 / lam) for lam in WEAK]),
             "2 s^2 for 2 s": lambda: np.full(2, 2 * NOISE**2),
-            "no 1 / N": lambda: np.array([place(lam, batch_size=2) for lam in WEAK]),
+            "no 1 / N": lambda: np.array([_outlier(lam, n_samples=np.inf).eigenvalue for lam in WEAK]),
         },
     )
 
@@ -254,14 +275,14 @@ def edge(run: Run) -> Trial:
 )
 def edge_mean(run: Run) -> Trial:
     """Scaled distances of the top eigenvalues from the edge, at sizes that double."""
+    P = _sizes(run)[0][-1]
 
     def measure() -> Sizes:
         parameters, tops = _tops(run)
         return Sizes(parameters, (tops - 2 * NOISE) / NOISE * np.array(parameters)[:, None, None] ** (2 / 3))
 
     def predict() -> Array:
-        shift = optimization.batch_hessian_edge_shift(n_parameters=1, noise_variance=NOISE**2 * EFFECTIVE, **BATCH)
-        return np.full(2, shift / NOISE)
+        return np.full(2, P ** (2 / 3) * optimization.batch_hessian_edge_shift(**_problem(P)) / NOISE)
 
     return Trial(
         predict=predict,

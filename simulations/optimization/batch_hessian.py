@@ -15,15 +15,17 @@ from simulations.replicates import over_replicates
 class BatchHessians(NamedTuple):
     """Of every replicate: top ``eigenvalue``, squared ``overlap`` of its vector with the spike, and its noise.
 
-    ``noise_variance`` is the mean square of the off-diagonal entries of batch minus full-data Hessian, and
-    ``noise_along`` its quadratic form in the spike's direction, whose mean is zero: a control variate. ``residual`` is
-    that of the eigenpair, relative to the eigenvalue.
+    ``noise_variance`` is the mean square of the off-diagonal entries of the noise W, batch minus full-data Hessian.
+    Two control variates of mean zero, for the direction v of the spike is random: ``noise_along`` v.Wv, and
+    ``noise_spread`` |Wv|^2 less its mean over directions. ``residual`` is that of the eigenpair, relative to the
+    eigenvalue.
     """
 
     eigenvalue: Float[Array, " replicates"]
     overlap: Float[Array, " replicates"]
     noise_variance: Float[Array, " replicates"]
     noise_along: Float[Array, " replicates"]
+    noise_spread: Float[Array, " replicates"]
     residual: Float[Array, " replicates"]
 
 
@@ -103,7 +105,9 @@ def _sample(key: Array, spike: Array, sigma: Array, weights: Array, P: int, law:
     hessian = deviation + spike * jnp.outer(v, v)
     value, vector = top_eigenpair(draw_start, hessian, steps)
     residual = jnp.linalg.norm(hessian @ vector - value * vector) / jnp.abs(value)
-    return BatchHessians(value, (v @ vector) ** 2, off_diagonal, v @ deviation @ v, residual)
+    image = deviation @ v
+    spread = image @ image - jnp.sum(deviation**2) / P
+    return BatchHessians(value, (v @ vector) ** 2, off_diagonal, v @ image, spread, residual)
 
 
 def top_eigenpair(key: PRNGKeyArray, matrix: Float[Array, "P P"], steps: int) -> tuple[Array, Array]:

@@ -52,11 +52,14 @@ def test_eigenpairs_are_converged():
     assert sample(eigenvalue=1.5, noise_variance=0.05).residual.max() < 1e-8
 
 
-def test_noise_along_the_spike_moves_the_eigenvalue_and_has_mean_zero():
+def test_control_variates_move_the_eigenvalue_and_have_mean_zero():
     out = sample(n_replicates=400)
-    error = out.noise_along.std() / 20
-    assert abs(out.noise_along.mean()) < 5 * error
+    for found in (out.noise_along, out.noise_spread):
+        assert abs(found.mean()) < 5 * found.std() / 20
     assert np.corrcoef(out.noise_along, out.eigenvalue)[0, 1] > 0.9
+    controls = np.stack([out.noise_along, out.noise_spread, np.ones(400)], axis=1)
+    rest = out.eigenvalue - controls @ np.linalg.lstsq(controls, out.eigenvalue, rcond=None)[0]
+    assert rest.std() < 0.1 * out.eigenvalue.std()
 
 
 def test_replicates_differ_and_keys_repeat():
