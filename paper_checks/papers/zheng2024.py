@@ -608,7 +608,7 @@ def gaussian_failure(run: Run) -> Trial:
 )
 def beyond_assumption(run: Run) -> Trial:
     """Differentiate the loss of the whole layer, averaged over sequences from a few given first tokens."""
-    dim, horizon = run.size("dimension and horizon", quick=(2, 6), standard=(3, 6), full=(3, 10))
+    dim, horizon = run.size("dimension and horizon", quick=(3, 5), standard=(3, 6), full=(3, 10))
     rng = run.rng()
     tokens = np.concatenate([np.ones((1, dim)), rng.uniform(0.5, 1.5, (2, dim)) * rng.choice([-1.0, 1.0], (2, dim))])
     a, b = rng.uniform(0.2, 0.6, 2)

@@ -74,7 +74,7 @@ def optimal_step(run: Run) -> Trial:
                 n_context=n, dim=d, law=law, scale=scale, noise_std=noise, task_nodes=2, noise_nodes=2
             )
             minimum = training.line_search(grid)
-            found += [minimum.parameters, minimum.value]
+            found += [minimum.parameters, minimum.value, minimum.value]
         return components(*found)
 
     def predict(*, extra: int = 0, gaussian: bool = False, shrink: float = 1.0, mean: bool = False, deviation=False):
@@ -86,7 +86,7 @@ def optimal_step(run: Run) -> Trial:
                 m["fourth_moment"] = 3 * m["second_moment"] ** 2
             best = in_context.optimal_step(**shape, **m)
             step = 1 / (n * m["second_moment"]) if mean else 1 / (1 / best.step_size + extra * m["second_moment"])
-            found += [step, in_context.one_step_risk(step, **shape, **m)]
+            found += [step, best.risk, in_context.one_step_risk(step, **shape, **m)]
         return np.array(found)
 
     return Trial(
@@ -134,7 +134,8 @@ def optimal_step_exact(run: Run) -> Trial:
         for n, d in sizes:
             for m2, m4, s2 in laws:
                 law = {"second_moment": m2, "fourth_moment": m4}
-                found += wick.best_step(n_context=n, dim=d, noise_var=s2, **law)
+                best = wick.best_step(n_context=n, dim=d, noise_var=s2, **law)
+                found += [best.step_size, best.risk, best.risk]
                 found += wick.gram_traces(n_context=n, dim=d, **law)
         return Exact(tuple(found))
 
@@ -147,7 +148,8 @@ def optimal_step_exact(run: Run) -> Trial:
                 noise = law.pop("noise_var")
                 best = in_context.optimal_step(n_context=n, dim=d, noise_var=noise, **law)
                 step = 1 / (1 / best.step_size + extra * law["second_moment"])
-                found += [step, in_context.one_step_risk(step, n_context=n, dim=d, noise_var=noise, **law)]
+                found += [step, best.risk]
+                found.append(in_context.one_step_risk(step, n_context=n, dim=d, noise_var=noise, **law))
                 found += in_context.gram_moments(n_context=n, dim=d, **law)
         fractions = (Fraction(value).limit_denominator(LARGEST_DENOMINATOR) for value in found)
         return Exact(tuple(sympy.Rational(value.numerator, value.denominator) for value in fractions))
@@ -182,7 +184,7 @@ def test_scale(run: Run) -> Trial:
     """
     n, d = run.size("examples and dimension", quick=(10, 10), standard=(10, 10), full=(20, 20))
     draws = run.size("draws", quick=4000, standard=100_000, full=5_000_000)
-    noise = float(run.rng().uniform(0.2, 0.5))
+    noise = float(run.rng().uniform(0.8, 1.2))
     shape: dict[str, Any] = {"n_context": n, "dim": d, "noise_var": noise**2}
     law = moments("uniform", 1.0)
     eta = in_context.optimal_step(**shape, **law).step_size
