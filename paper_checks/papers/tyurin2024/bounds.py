@@ -84,8 +84,8 @@ def _bound_trial(
     counterexample: str = "",
 ) -> Trial:
     """Count the steps that separate all instances, against ``bound(n, radius=R, margin=mu, step_size=gamma)``."""
-    sets = run.size("random data sets", quick=400, standard=4000, full=200_000)
-    search = run.size("searches and proposals", quick=(4, 1000), standard=(16, 20_000), full=(256, 200_000))
+    sets = run.size("random data sets", quick=400, standard=2000, full=200_000)
+    search = run.size("searches and proposals", quick=(4, 1000), standard=(8, 5000), full=(256, 200_000))
     problems = partial(_instances, run, sets, search, step_sizes, normalized)
 
     def measure(normalized: bool = normalized) -> Array:

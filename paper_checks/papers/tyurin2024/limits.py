@@ -15,6 +15,7 @@ from theory import optimization
 Array = NDArray[np.float64]
 
 ALONE = 1.7  # least ratio of successive margins on a path, so that one exponential outlives the others
+ALIGNED = 0.2  # least cosine between the row that counts and the gradient of the loss
 TOGETHER = 6.0  # largest ratio of margins of which either may be the one that counts
 GAMMAS = np.geomspace(10, 6000, 68)  # ratio 1.1
 FALLEN = (1e-7, 1e-12)  # relative errors between which a rate is read: later exponentials are gone, rounding is to come
@@ -38,6 +39,16 @@ def _margins(rows: Array, path: Array) -> Array:
     return np.sort(np.abs(np.einsum("std,snd->stn", path[:, 1:], rows)).reshape(len(rows), -1), axis=1)
 
 
+def _alignment(rows: Array, path: Array) -> Array:
+    """Return the cosine of the row of smallest margin before the last iterate with the gradient of the loss there."""
+    margins = np.abs(np.einsum("std,snd->snt", path[:, 1:-1], rows)).min(axis=2)
+    closest = rows[np.arange(len(rows)), margins.argmin(axis=1)]
+    wrong = np.einsum("sd,snd->sn", path[:, -1], rows) < 0
+    gradient = np.einsum("sn,snd->sd", wrong, rows)
+    sizes = np.linalg.norm(closest, axis=1) * np.linalg.norm(gradient, axis=1)
+    return np.abs(np.sum(closest * gradient, axis=1)) / np.maximum(sizes, np.finfo(float).tiny)
+
+
 @lru_cache(maxsize=4)
 def _distinct_margins(run: Run, sets: int, steps: int, normalized: bool, loss: bool) -> Array:
     """Draw data whose margins on the perceptron's path are distinct, none below 0.01.
@@ -46,7 +57,7 @@ def _distinct_margins(run: Run, sets: int, steps: int, normalized: bool, loss: b
     alone in being misclassified does not count, one at each step: as many more of the smallest must be distinct. Its
     weight multiplies the error by 1 / (1 - exp(-gamma margin)), so that its margin must not be much smaller than the
     one that counts. Where the loss is asked for, the last iterate must leave some, and its own margins must not be the
-    smallest.
+    smallest; and the row whose margin is smallest must move it, which a row orthogonal to the loss's gradient does not.
     """
 
     def keep(rows: Array) -> NDArray[np.bool_]:
@@ -59,6 +70,7 @@ def _distinct_margins(run: Run, sets: int, steps: int, normalized: bool, loss: b
         if loss:
             last = np.einsum("sd,snd->sn", path[:, -1], rows)
             good &= (last < 0).any(axis=1) & (np.abs(last).min(axis=1) > ALONE * smallest[:, 0])
+            good &= _alignment(rows, path) > ALIGNED
         return good
 
     return _select(run, sets, keep)
