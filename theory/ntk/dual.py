@@ -222,17 +222,17 @@ def _series_dual(a: Array, c: Array, b: Array, phi: Activation, n_terms: int) ->
     a, c, b = a.ravel(), c.ravel(), b.ravel()
     for first in range(0, a.size, rows):
         part = slice(first, first + rows)
-        variances = np.stack([a[part], b[part]])
+        variances, sides = np.unique(np.stack([a[part], b[part]]), return_inverse=True)  # kernel matrices repeat theirs
         series = hermite_series(phi.value, variances, n_terms=n_terms)
         warn_if_incomplete(series.lost, phi)
-        (left, right), j = series.coefficients, np.arange(series.coefficients.shape[-1])
-        root = np.sqrt(variances.prod(axis=0))
+        (left, right), j = series.coefficients[sides], np.arange(series.coefficients.shape[-1])
+        root = np.sqrt(a[part] * b[part])
         rho = np.divide(c[part], root, out=np.zeros_like(root), where=root > 0)
         powers = rho[:, None] ** j
         value[part] = np.einsum("rj,rj,rj->r", left, right, powers)
         if phi.derivative is None:
             slope[part] = np.einsum("rj,rj,rj->r", left[:, 1:] * j[1:], right[:, 1:], powers[:, :-1]) / root
         else:
-            left, right = hermite_coefficients(phi.derivative, variances, n_terms=max(n_terms, j.size))
+            left, right = hermite_coefficients(phi.derivative, variances, n_terms=max(n_terms, j.size))[sides]
             slope[part] = np.einsum("rj,rj,rj->r", left, right, rho[:, None] ** np.arange(left.shape[-1]))
     return Dual(value.reshape(shape), slope.reshape(shape))

@@ -51,8 +51,9 @@ def nngp_ntk(
 
     What is carried from layer to layer is not :math:`\Sigma_l` but 1 minus (or plus) its correlation, which never
     involves a difference of nearly equal numbers, so that entries of nearly equal or opposite inputs are as good as all
-    others: about 1e-15 relative to :math:`\sqrt{\Theta(x, x) \Theta(x', x')}`, at any depth up to about 100. Exchanging
-    ``x1`` and ``x2`` transposes the result to the last bit.
+    others: about 1e-15 relative to :math:`\sqrt{\Theta(x, x) \Theta(x', x')}` for relu at any depth up to about 100.
+    Saturating activations multiply what is rounded off by about :math:`2 \sigma_w^2` a layer. Exchanging ``x1`` and
+    ``x2`` transposes the result to the last bit.
 
     Costs O(N M (d + n_hidden)) with closed forms (relu, leaky_relu, linear, erf), O(N M (d + J n_hidden)) with a
     Hermite series of J terms otherwise (J is 20 to 200 at variances of order one); half of that for ``x2=None``. Memory

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paper_checks.agreement import FiniteSize, MonteCarlo
+from paper_checks.agreement import FiniteSize, Identity, MonteCarlo
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Limit, Samples, Sizes, components
 from paper_checks.papers.jacot2018.paper import PAPER
@@ -98,6 +98,49 @@ def recursion(run: Run) -> Trial:
             "biases of the first layer only": lambda: _recursion(x, 2, bias_std, bias=0.0),
             "slopes at the correlation": lambda: _recursion(x, 2, bias_std, normalised=True),
             "last bias not trained": lambda: _recursion(x, 2, bias_std, last=False),
+        },
+        scale="largest",
+    )
+
+
+@PAPER.claim(
+    "recursion_exact",
+    statement=r"""Both kernels follow $\Sigma_{l+1} = \sigma_w^2 E[\phi \phi] + \sigma_b^2$ and $\Theta_{l+1} = \Sigma_{l+1} +
+    \sigma_w^2 E[\phi' \phi'] \Theta_l$ from layer to layer, for inputs of any norms.""",
+    source="proposition 1 and theorem 1, the recursion itself",
+    agreement=Identity(rtol=1e-12),
+    controls=("biases of the first layer only", "one layer less", "kernels exchanged", "equal norms"),
+)
+def recursion_exact(run: Run) -> Trial:
+    """Compare kernels of inputs of different norms with layers of quadrature, for three activations."""
+    names, hidden, weight_std, bias_std = ("relu", "erf", "tanh"), 2, 1.3, 0.6
+    x = np.array([[0.5], [1.5]]) * _inputs(run)
+    first = weight_std**2 * (x @ x.T)[UPPER] / x.shape[1] + bias_std**2
+
+    def measure() -> Array:
+        options = {"n_hidden": hidden, "weight_std": weight_std, "bias_std": bias_std}
+        return np.stack([np.asarray(sim.deep_kernels(sim.ACTIVATIONS[name], first, **options)) for name in names])
+
+    def predict(x: Array = x, less: int = 0, order: int = 1) -> Array:
+        found = np.empty((len(names), hidden + 1, 2, 3))
+        for i, name in enumerate(names):
+            for n in range(hidden + 1):
+                options = {"activation": name, "weight_std": weight_std, "bias_std": bias_std}
+                kernels = ntk.nngp_ntk(x, n_hidden=max(n - less, 0), **options)
+                found[i, n] = [kernel[UPPER] for kernel in kernels[::order]]
+        return found
+
+    def without_later_biases() -> Array:
+        return predict() - bias_std**2 * (np.arange(hidden + 1) > 0)[:, None, None]
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "biases of the first layer only": without_later_biases,
+            "one layer less": lambda: predict(less=1),
+            "kernels exchanged": lambda: predict(order=-1),
+            "equal norms": lambda: predict(x=x * np.sqrt([[1.1], [1 / 1.1]])),
         },
         scale="largest",
     )

@@ -87,7 +87,7 @@ def test_nearly_parallel_inputs_keep_their_digits(distance, factor, bias):
     assert abs(found.ntk[0, 0] - t) < 4e-15 * diagonal
 
 
-def test_erf_keeps_its_digits_at_large_weights():
+def test_erf_loses_no_more_digits_than_saturation_costs():
     rng = np.random.default_rng(2)
     x = rng.standard_normal(6)
     y = x + 1e-6 * rng.standard_normal(6)
@@ -104,7 +104,8 @@ def test_erf_keeps_its_digits_at_large_weights():
             k11, k22 = (w**2 * 2 / mp.pi * mp.asin(2 * k / (1 + 2 * k)) for k in (k11, k22))
         exact = float(t)
     found = nngp_ntk(x[None], y[None], n_hidden=3, activation="erf", weight_std=w, bias_std=0.0)
-    np.testing.assert_allclose(found.ntk[0, 0], exact, rtol=1e-12)
+    # 1 / (1 - rho^2 r^2) amplifies roundings by 2 w^2 in each of three layers
+    np.testing.assert_allclose(found.ntk[0, 0], exact, rtol=3 * 2 * w**2 * 4 * np.finfo(float).eps)
 
 
 def test_polynomials_are_good_to_rounding():
