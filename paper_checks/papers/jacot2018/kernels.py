@@ -105,8 +105,8 @@ def recursion(run: Run) -> Trial:
 
 @PAPER.claim(
     "recursion_exact",
-    statement=r"""Both kernels follow $\Sigma_{l+1} = \sigma_w^2 E[\phi \phi] + \sigma_b^2$ and $\Theta_{l+1} = \Sigma_{l+1} +
-    \sigma_w^2 E[\phi' \phi'] \Theta_l$ from layer to layer, for inputs of any norms.""",
+    statement=r"""Both kernels follow $\Sigma_{l+1} = \sigma_w^2 E[\phi \phi] + \sigma_b^2$ and $\Theta_{l+1} =
+    \Sigma_{l+1} + \sigma_w^2 E[\phi' \phi'] \Theta_l$ from layer to layer, for inputs of any norms.""",
     source="proposition 1 and theorem 1, the recursion itself",
     agreement=Identity(rtol=1e-12),
     controls=("biases of the first layer only", "one layer less", "kernels exchanged", "equal norms"),
