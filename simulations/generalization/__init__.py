@@ -1,0 +1,1 @@
+"""Generalisation as it happens: samples drawn or enumerated, learners run, games solved."""

@@ -1,0 +1,1 @@
+"""Bounds on generalisation, and small models of it that are solved exactly."""
