@@ -5,7 +5,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+
+from theory.optimization._nonnegative import nonnegative_least_squares
 
 Array = NDArray[np.float64]
 Norm = Literal["fro", "nuc"]
@@ -120,7 +121,7 @@ def infeasible(features: Array) -> InfeasibleError:
     flat = features.reshape(len(features), -1)
     unit = float(np.linalg.norm(flat, axis=1).max()) or 1.0
     rows = np.vstack([flat.T / unit, np.ones(len(flat))])
-    weights = nnls(rows, np.append(np.zeros(len(rows) - 1), 1.0))[0]
+    weights = nonnegative_least_squares(rows, np.append(np.zeros(len(rows) - 1), 1.0))
     weights = weights / weights.sum()
     residual = float(np.linalg.norm(weights @ flat) / unit)
     return InfeasibleError(
@@ -150,7 +151,7 @@ def _least_distance(F: Array) -> tuple[Array, Array] | None:
     basis, rows = np.linalg.qr(flat.T)
     system = np.vstack([rows, np.ones(len(F))])
     target = np.append(np.zeros(len(rows)), 1.0)
-    weights = nnls(system, target, maxiter=30 * len(F))[0]
+    weights = nonnegative_least_squares(system, target, max_iterations=30 * len(F))
     residual = target - system @ weights
     if residual[-1] <= 1e-13:
         return None

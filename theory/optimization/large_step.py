@@ -8,9 +8,9 @@ replaces the sigmoid by a step whose value at 0 is one half.
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
 
 from theory import validation
+from theory.optimization._nonnegative import nonnegative_least_squares
 from theory.optimization.perceptron_bounds import (
     hard_instance,
     hard_instance_iterations,
@@ -73,7 +73,9 @@ def hard_margin(signed_features: ArrayLike) -> tuple[float, Array]:
     radius = float(np.linalg.norm(b, axis=1).max())
     if radius > 0:
         unit = b / radius
-        weights = nnls(np.vstack([unit.T, np.ones(len(unit))]), np.append(np.zeros(b.shape[1]), 1.0))[0]
+        weights = nonnegative_least_squares(
+            np.vstack([unit.T, np.ones(len(unit))]), np.append(np.zeros(b.shape[1]), 1.0)
+        )
         nearest = weights @ unit / weights.sum()
         upper = float(np.linalg.norm(nearest))
         if upper > 0:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from paper_checks.problems import frame
 
@@ -64,7 +64,7 @@ def max_margin(features: Array) -> MaxMargin | None:
     """Solve the hard-margin problem as least-distance programming, or return None where it has no solution."""
     rows = np.vstack([features.T, np.ones(len(features))])
     target = np.append(np.zeros(features.shape[1]), 1.0)
-    weights = nnls(rows, target)[0]
+    weights = np.maximum(lsq_linear(rows, target, bounds=(0, np.inf), method="bvls", tol=1e-15).x, 0.0)
     residual = target - rows @ weights
     if residual[-1] <= 1e-9:
         return None

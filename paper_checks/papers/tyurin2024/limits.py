@@ -226,6 +226,51 @@ def perceptron_path(run: Run) -> Trial:
 
 
 @PAPER.claim(
+    "scaled-path",
+    statement=r"""Divided by its step size, gradient descent on the mean logistic loss follows $u_{t+1} = u_t + \frac1n
+    \sum_i b_i / (1 + e^{\gamma b_i \cdot u_t})$; normalised, by the mean of the rows with these weights.""",
+    source="gradient descent, in units of its step size",
+    # a step multiplies an error by up to 1 + gamma R^2 / 4: some 1e5 in all at gamma = 8
+    agreement=Identity(rtol=1e-10),
+    controls=("half the step size", "sums for means", "normalised and plain exchanged", "in units of the features"),
+)
+def scaled_path(run: Run) -> Trial:
+    """Follow six steps from 0 at small and moderate step sizes, with and without normalisation."""
+    sets, steps, gammas = run.size("data sets", quick=100, standard=1000, full=100_000), 6, (0.5, 2.0, 8.0)
+    rows = sim.random_separable(run.rng(), n_sets=sets, n_samples=12, dimension=3)
+    cases = [(gamma, normalized) for gamma in gammas for normalized in (False, True)]
+
+    def predict(shrink: float = 1.0, exchange: bool = False, rows: Array = rows) -> Array:
+        return np.stack(
+            [
+                [
+                    optimization.logistic_gd_scaled(
+                        b, step_size=shrink * gamma, n_steps=steps, normalized=normalized != exchange
+                    )
+                    for b in rows
+                ]
+                for gamma, normalized in cases
+            ]
+        )
+
+    def measure() -> Array:
+        paths = [sim.descent_path(rows, step_size=g, n_steps=steps, normalized=normal) / g for g, normal in cases]
+        return np.stack(paths)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "half the step size": lambda: predict(shrink=0.5),
+            "sums for means": lambda: 12 * predict(shrink=12.0),
+            "normalised and plain exchanged": lambda: predict(exchange=True),
+            "in units of the features": lambda: predict(rows=rows / np.linalg.norm(rows, axis=2, keepdims=True)),
+        },
+        scale="largest",
+    )
+
+
+@PAPER.claim(
     "loss-limit",
     statement=r"""$f(\theta_t) / \gamma$ tends to the perceptron loss $\frac1n \sum_i \max(0, -b_i \cdot u_t)$ of the
     perceptron's iterate: until the data are separated, the loss is proportional to the step size.""",

@@ -24,9 +24,14 @@ def _features(run: Run) -> Array:
     rng = run.rng()
     scales = np.exp(rng.normal(size=(sets, 1, 3)) / 2)
     gaussian = rng.normal(size=(sets, 6, 3)) * scales
-    turns = np.linalg.qr(rng.normal(size=(4, 3, 3)))[0]
-    orthogonal = np.concatenate([turns, -turns], axis=1) * rng.uniform(0.5, 2, size=(4, 1, 1))
-    return np.concatenate([gaussian, orthogonal])
+    return np.concatenate([gaussian, _orthogonal(rng, 4, equal=True)])
+
+
+def _orthogonal(rng: np.random.Generator, sets: int, *, equal: bool) -> Array:
+    """Draw two features along each of three orthogonal directions, of two norms that are the same in all of them."""
+    turns = np.linalg.qr(rng.normal(size=(sets, 3, 3)))[0]
+    first, second = rng.uniform(0.5, 2, size=(2, sets, 1, 1))
+    return np.concatenate([first * turns, -(first if equal else second) * turns], axis=1)
 
 
 def _hessians(features: Array) -> Array:
@@ -78,7 +83,12 @@ BATCHES = (2, 3)
     \|x_i\|^4 \le \frac2\eta \mathrm{tr} H$, which implies $\mathrm{tr} H \le 2 B / \eta$ and is sharper. (Derived.)""",
     source="derived by testing stability on the identity",
     agreement=Bound(rounding=BISECTED, tight=BISECTED),
-    controls=("2 / tr H", "fourth moment dropped", "2 B / tr H: nowhere attained", "B forgotten"),
+    controls=(
+        "2 / tr H",
+        "fourth moment dropped",
+        "2 B / tr H: nowhere attained",
+        "B forgotten",
+    ),
 )
 def refined_trace_bound(run: Run) -> Trial:
     """Thresholds from the exact second moment for batches of two and three."""
@@ -104,6 +114,39 @@ def refined_trace_bound(run: Run) -> Trial:
             "fourth moment dropped": lambda: per_batch(without_fourth_moment),
             "2 B / tr H: nowhere attained": lambda: per_batch(lambda B: 2 * B / _trace(features)),
             "B forgotten": lambda: predict(batch_size=1),
+        },
+    )
+
+
+@PAPER.claim(
+    "trace-bound-attained",
+    statement=r"""The bound from traces is the threshold itself, for every batch size, where $H$ and $\mathrm{mean}_i
+    \|x_i\|^2 x_i x_i^T$ are multiples of the identity: orthogonal directions with the same norms in each.
+    (Derived.)""",
+    source="derived by testing stability on the identity",
+    agreement=Identity(rtol=BISECTED),
+    controls=("square of the second moment for the fourth", "2 B / tr H", "B + 1 for B"),
+)
+def trace_bound_attained(run: Run) -> Trial:
+    """Thresholds from the exact second moment on features of two norms in three orthogonal directions."""
+    sets = run.size("sets of features", quick=50, standard=500, full=20_000)
+    features = _orthogonal(run.rng(), sets, equal=False)
+    batch_sizes = (1, *BATCHES)
+
+    def predict(extra: int = 0) -> Array:
+        return np.array([[optimization.trace_bound(x, batch_size=B + extra) for x in features] for B in batch_sizes])
+
+    def with_square(B: int) -> Array:
+        squares = np.sum(_hessians(features) ** 2, axis=(1, 2))
+        return 2 * _trace(features) / ((1 - 1 / B) * squares + _trace(features) ** 2 / B)
+
+    return Trial(
+        predict=predict,
+        measure=lambda: _exact(features, batch_sizes),
+        controls={
+            "square of the second moment for the fourth": lambda: np.stack([with_square(B) for B in batch_sizes]),
+            "2 B / tr H": lambda: np.stack([2 * B / _trace(features) for B in batch_sizes]),
+            "B + 1 for B": lambda: predict(extra=1),
         },
     )
 

@@ -41,6 +41,32 @@ def test_margin_by_hand():
     np.testing.assert_allclose(direction, [1, 0], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("rows", "margin"),
+    [
+        ([[0, -1], [-2, -1], [-1, -1], [-1, -2]], 1.0),
+        ([[0, -1, 1], [-1, 1, 1], [-1, 1, 0], [-1, 1, 0], [0, -1, 1], [0, 0, 1], [-1, 1, 1], [-1, -1, 0]], 0.5**0.5),
+    ],
+)
+def test_margin_of_degenerate_rows(rows, margin):
+    """An active-set solver stops short of the minimum on these, without saying so."""
+    found, direction = hard_margin(rows)
+    assert found == pytest.approx(margin, rel=1e-12)
+    assert (np.array(rows) @ direction).min() == pytest.approx(margin, rel=1e-12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=seeds, n=st.integers(2, 10), d=st.integers(2, 4))
+def test_margin_of_integer_rows_is_found(seed, n, d):
+    rng = np.random.default_rng(seed)
+    teacher, rows = rng.integers(-3, 4, d), rng.integers(-2, 3, (n, d)).astype(float)
+    rows *= np.where(rows @ teacher < 0, -1, 1)[:, None]
+    assume((rows @ teacher > 0).all())
+    margin, direction = hard_margin(rows)
+    assert margin >= (rows @ teacher).min() / np.linalg.norm(teacher) * (1 - 1e-12)
+    assert (rows @ direction).min() == pytest.approx(margin, rel=1e-9)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, n=st.integers(1, 20), d=st.integers(1, 5), scale=st.floats(1e-6, 1e6))
 def test_margin_is_attained_and_not_exceeded(seed, n, d, scale):
