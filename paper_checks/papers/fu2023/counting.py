@@ -33,11 +33,15 @@ TOLERANCES = (1e-3, 1e-8)
     ),
 )
 def iterations(run: Run) -> Trial:
-    """Iterate scalar recursions of five eigenvalues and count, at four condition numbers, two tolerances, two c."""
+    """Iterate scalar recursions of five eigenvalues and count, at four condition numbers, two tolerances, two c.
+
+    In the cases that follow, eigenvalues close together and c near 2, the largest is the slowest.
+    """
     rng = run.rng()
     cases = [
         (kappa, tol, float(c)) for kappa, tol in product(CONDITIONS, TOLERANCES) for c in (1.0, rng.uniform(1.2, 1.9))
     ]
+    cases += [(1.5, tol, float(rng.uniform(1.85, 1.95))) for tol in TOLERANCES]
     top = float(rng.uniform(0.5, 3.0))
 
     def measure() -> np.ndarray:
