@@ -338,6 +338,41 @@ def majority_limit(coeffs: ArrayLike) -> MajorityLimit:
     return MajorityLimit(fixed, slope, fixed / (1 - slope))
 
 
+def off_diagonal_ratio(coeffs: ArrayLike) -> float:
+    r"""Limit of :math:`T^l(\rho) / T^l(1)` at infinite depth for :math:`\rho < 1` and :math:`c_0 \ne 0`.
+
+    0 for B' > 1, where the diagonal alone grows; 1 for B' < 1, where all correlations tend to 1. For B' = 1 they do
+    so as :math:`1 - S^l \approx 2 / (s''(1) l)`, and :math:`T^{l+1} \approx 1 + (1 - 2 / l) T^l` gives l / 3 beside l
+    + 1: the ratio is 1/3, whatever the activation.
+
+    Parameters
+    ----------
+    coeffs : array_like, shape (J,)
+        Hermite coefficients of unit norm, finitely many.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If :math:`c_0 = 0`.
+
+    Examples
+    --------
+    >>> round(off_diagonal_ratio([0.5, 0.5**0.5, 0.5]), 6)
+    0.333333
+    """
+    weights = _unit(coeffs)
+    if weights[0] == 0:
+        raise ValueError("coeffs must have c_0 != 0; got c_0 = 0")
+    steep = _slope(weights)
+    if abs(steep - 1) <= UNIT:
+        return 1 / 3
+    return 0.0 if steep > 1 else 1.0
+
+
 class _Series:
     """The dual as a map of log rho, with the terms that are there."""
 
