@@ -138,7 +138,8 @@ def dirichlet_posterior_means(counts: Integers, concentration: float) -> Floats:
     occurred = np.asarray(counts)
     a, items = float(validation.positive("concentration", concentration, ndim=0)), occurred.shape[1]
     nodes = int(occurred.sum(axis=1).max()) // 2 + 2
-    frequencies, weight, left = [], np.ones(()), np.ones(())
+    frequencies: list[Floats] = []
+    weight, left = np.ones(()), np.ones(())
     for stick in range(items - 1):
         x, w = roots_jacobi(nodes, (items - 1 - stick) * a - 1, a - 1)
         u = (1 + x) / 2
@@ -269,7 +270,7 @@ def hardest_short_tails(
     found = hardest_instances(climb, _common_singletons, starts, *map(jnp.asarray, limits), n_steps=n_steps, step=0.1)
     if not np.isfinite(found.value).all():
         raise ValueError(f"theta and t must leave some room to start a search; got {theta:g} and {t:g}")
-    return jax.vmap(_two_parts, (0, None, None))(found.instances, beta, limits[-1])
+    return jax.vmap(_two_parts, (0, None, None))(found.instances, jnp.asarray(beta), limits[-1])
 
 
 def singleton_frequency(frequencies: ArrayLike, *, n: int) -> Array:

@@ -118,15 +118,20 @@ def recursion_exact(run: Run) -> Trial:
     first = weight_std**2 * (x @ x.T)[UPPER] / x.shape[1] + bias_std**2
 
     def measure() -> Array:
-        options = {"n_hidden": hidden, "weight_std": weight_std, "bias_std": bias_std}
-        return np.stack([np.asarray(sim.deep_kernels(sim.ACTIVATIONS[name], first, **options)) for name in names])
+        def layers(name: str) -> Array:
+            activation = sim.ACTIVATIONS[name]
+            found = sim.deep_kernels(activation, first, n_hidden=hidden, weight_std=weight_std, bias_std=bias_std)
+            return np.asarray(found)
+
+        return np.stack([layers(name) for name in names])
 
     def predict(x: Array = x, less: int = 0, order: int = 1) -> Array:
         found = np.empty((len(names), hidden + 1, 2, 3))
         for i, name in enumerate(names):
             for n in range(hidden + 1):
-                options = {"activation": name, "weight_std": weight_std, "bias_std": bias_std}
-                kernels = ntk.nngp_ntk(x, n_hidden=max(n - less, 0), **options)
+                kernels = ntk.nngp_ntk(
+                    x, n_hidden=max(n - less, 0), activation=name, weight_std=weight_std, bias_std=bias_std
+                )
                 found[i, n] = [kernel[UPPER] for kernel in kernels[::order]]
         return found
 
