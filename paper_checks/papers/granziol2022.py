@@ -77,13 +77,13 @@ def _problem(P: int) -> dict[str, Any]:
     return {"n_parameters": P, "noise_variance": NOISE**2 * EFFECTIVE / P} | BATCH
 
 
-def _sample(run: Run, spike: float, P: int, hessians: int, name: str = "") -> sim.BatchHessians:
+def _sample(run: Run, spike: float, P: int, hessians: int) -> sim.BatchHessians:
     """Sample batch Hessians with an outlier in units of s."""
     return sim.sample_batch_hessians(
-        run.key(f"{spike} {P} {name}"),
+        run.key(f"{spike} {P}"),
         eigenvalue=spike * NOISE,
         n_replicates=hessians,
-        lanczos_steps=_lanczos(P),
+        lanczos_steps=_lanczos(P, spike),
         **_problem(P),
     )
 
@@ -92,23 +92,22 @@ def _outlier(spike: float, **other: float) -> optimization.BatchHessianOutlier:
     return optimization.batch_hessian_outlier(spike * NOISE, **(_problem(100) | other))
 
 
-def _without_noise(found: sim.BatchHessians, spike: float) -> Array:
-    """Return outliers in units of s and overlaps, less most of their noise.
+def _without_noise(found: sim.BatchHessians) -> Array:
+    """Return outliers in units of s and overlaps, (2, replicates), less what control variates explain of their noise.
 
-    The two control variates have means of zero, so that any factors before them leave means as they are; these are
-    near to the best for outliers of 2 s and more.
+    These have means of zero, so that any factors before them leave means as they are; least squares finds the best.
     """
-    along, spread = np.asarray(found.noise_along) / NOISE, np.asarray(found.noise_spread) / NOISE**2
-    return np.stack(
-        [
-            np.asarray(found.eigenvalue) / NOISE - (1 - spike**-2) * along - 0.8 / spike * spread,
-            np.asarray(found.overlap) - 2 * spike**-3 * along + 0.6 * spike**-2 * spread,
-        ]
-    )
+    values = np.stack([np.asarray(found.eigenvalue) / NOISE, np.asarray(found.overlap)])
+    controls = np.asarray(found.controls) / np.std(found.controls, axis=0)
+    design = np.column_stack([controls, np.ones(len(controls))])
+    factors = np.linalg.lstsq(design, values.T, rcond=None)[0]
+    return values - (controls @ factors[:-1]).T
 
 
-def _lanczos(P: int) -> int:
-    """Return how many steps find the top of a spectrum whose spacing there is P^(-2/3) of its width."""
+def _lanczos(P: int, spike: float = 0.0) -> int:
+    """Return how many steps find the top: below a spike is a gap, elsewhere a spacing of P^(-2/3) of the width."""
+    if spike >= 3:
+        return min(P, 24)  # an error of exp(-2 steps arcosh(1 + gap / (2 s))), below 1e-16
     return min(P, 40) if P <= 80 else 80
 
 
@@ -135,7 +134,7 @@ def spike(run: Run) -> Trial:
 
     def measure() -> Sizes:
         def top(lam: float, P: int) -> Array:
-            return NOISE * _without_noise(_sample(run, lam, P, hessians), lam)[0]
+            return NOISE * _without_noise(_sample(run, lam, P, hessians))[0]
 
         return Sizes(parameters, np.array([[top(lam, P) for lam in SPIKES] for P in parameters]).swapaxes(1, 2))
 
@@ -170,7 +169,7 @@ def spike_overlap(run: Run) -> Trial:
 
     def measure() -> Sizes:
         def overlap(lam: float, P: int) -> Array:
-            return _without_noise(_sample(run, lam, P, hessians), lam)[1]
+            return _without_noise(_sample(run, lam, P, hessians))[1]
 
         return Sizes(parameters, np.array([[overlap(lam, P) for lam in spikes] for P in parameters]).swapaxes(1, 2))
 
@@ -195,32 +194,43 @@ def spike_overlap(run: Run) -> Trial:
     \frac{2 s^2 - \lambda^2}{\lambda (\lambda^2 - s^2)}$, and the mean overlap by $\frac{s^2}{P} \frac{\lambda^4 - 5 s^2
     \lambda^2 + 2 s^4}{\lambda^2 (\lambda^2 - s^2)^2}$, up to $O(P^{-2})$. (Derived.)""",
     source="derived from the resolvent of the noise to second order",
-    agreement=FiniteSize(exponent=1, of="limit", resolution=0.6),
-    controls=("opposite sign", "none", "half the outlier's", "plus for minus in the overlap's"),
+    agreement=FiniteSize(exponent=1, of="limit", resolution=0.8),
+    controls=(
+        "opposite sign",
+        "none",
+        "half the outlier's",
+        "4 for 2 in the outlier's",
+        "plus for minus in the overlap's",
+    ),
 )
 def spike_shift(run: Run) -> Trial:
-    """Distances of outliers and overlaps from their limits, times P, at an outlier of 4 s.
+    """Distances of outliers and overlaps from their limits, times P.
 
-    Closer to the transition the terms beyond 1/P are larger, and the overlap is skewed.
+    Closer to the transition the terms beyond 1/P are larger, and the overlap is skewed. The overlap is the derivative
+    of the outlier by lambda, and so are their shifts, which the tests check.
     """
-    parameters, hessians = _sizes(run)
-    lam, repeats = 4.0, 3
+    parameters = run.size("parameters", quick=(20, 32, 50, 80), standard=(32, 50, 80, 128), full=(64, 100, 160, 256))
+    hessians = run.size("Hessians", quick=1500, standard=3000, full=40_000)
+    spikes = (3.5, 4.5)
 
     def measure() -> Sizes:
-        def scaled(P: int) -> Array:
-            parts = [_without_noise(_sample(run, lam, P, hessians, f"part {k}"), lam) for k in range(repeats)]
-            top, overlap = np.concatenate(parts, axis=1)
-            limits = _outlier(lam)
-            return P * np.stack([top - limits.eigenvalue / NOISE, overlap - limits.overlap], axis=1)
+        def scaled(lam: float, P: int) -> Array:
+            found, limits = _without_noise(_sample(run, lam, P, hessians)), _outlier(lam)
+            return P * (found.T - np.array([limits.eigenvalue / NOISE, limits.overlap]))
 
-        return Sizes(parameters, np.stack([scaled(P) for P in parameters]))
+        return Sizes(parameters, np.stack([np.stack([scaled(lam, P) for lam in spikes], axis=1) for P in parameters]))
 
     def predict(eigenvalue: float = 1.0, overlap: float = 1.0) -> Array:
         P = parameters[-1]
-        shift = optimization.batch_hessian_outlier_shift(lam * NOISE, **_problem(P))
-        return P * np.array([eigenvalue * shift.eigenvalue / NOISE, overlap * shift.overlap])
+        shifts = [optimization.batch_hessian_outlier_shift(lam * NOISE, **_problem(P)) for lam in spikes]
+        return P * np.array([[eigenvalue * shift.eigenvalue / NOISE, overlap * shift.overlap] for shift in shifts])
 
-    x = lam**2
+    def altered(eigenvalue: Callable[[float], float], overlap: Callable[[float], float]) -> Array:
+        """Shifts with other polynomials of x = lambda^2 / s^2 in the numerators."""
+        return np.array(
+            [[eigenvalue(x) / (x - 1) / x**0.5, overlap(x) / (x * (x - 1) ** 2)] for x in np.square(spikes)]
+        )
+
     return Trial(
         predict=predict,
         measure=measure,
@@ -228,9 +238,9 @@ def spike_shift(run: Run) -> Trial:
             "opposite sign": lambda: predict(-1.0, -1.0),
             "none": lambda: predict(0.0, 0.0),
             "half the outlier's": lambda: predict(0.5),
-            "plus for minus in the overlap's": lambda: predict(1.0, (x**2 + 5 * x + 2) / (x**2 - 5 * x + 2)),
+            "4 for 2 in the outlier's": lambda: altered(lambda x: 4 - x, lambda x: x**2 - 5 * x + 2),
+            "plus for minus in the overlap's": lambda: altered(lambda x: 2 - x, lambda x: x**2 + 5 * x + 2),
         },
-        scale="largest",
     )
 
 

@@ -16,16 +16,15 @@ class BatchHessians(NamedTuple):
     """Of every replicate: top ``eigenvalue``, squared ``overlap`` of its vector with the spike, and its noise.
 
     ``noise_variance`` is the mean square of the off-diagonal entries of the noise W, batch minus full-data Hessian.
-    Two control variates of mean zero, for the direction v of the spike is random: ``noise_along`` v.Wv, and
-    ``noise_spread`` |Wv|^2 less its mean over directions. ``residual`` is that of the eigenpair, relative to the
-    eigenvalue.
+    ``controls`` are control variates of mean zero: v.Wv, v.W^2 v, v.W^3 v, v.W^4 v, (v.Wv)^2 and (v.Wv)(v.W^2 v), each
+    less its mean over directions v of the spike, and the traces of W, W^2 and W^3, less theirs over samples.
+    ``residual`` is that of the eigenpair, relative to the eigenvalue.
     """
 
     eigenvalue: Float[Array, " replicates"]
     overlap: Float[Array, " replicates"]
     noise_variance: Float[Array, " replicates"]
-    noise_along: Float[Array, " replicates"]
-    noise_spread: Float[Array, " replicates"]
+    controls: Float[Array, "replicates 9"]
     residual: Float[Array, " replicates"]
 
 
@@ -46,7 +45,7 @@ def sample_batch_hessians(
     Sample i has the Hessian :math:`\lambda v v^\top + E_i - \bar E`, with E_i symmetric and independent and
     :math:`\bar E` the mean of all N of them, so that the full-data Hessian is exactly :math:`\lambda v v^\top`; the
     batch Hessian is the mean over B of the N samples. Its top eigenpair is found by Lanczos iteration with full
-    reorthogonalisation. Costs O(N P^2) draws and O(``lanczos_steps`` P^2) a replicate.
+    reorthogonalisation. Costs O(N P^2) draws and O(``lanczos_steps`` P^2 + P^3) a replicate.
 
     Parameters
     ----------
@@ -105,9 +104,27 @@ def _sample(key: Array, spike: Array, sigma: Array, weights: Array, P: int, law:
     hessian = deviation + spike * jnp.outer(v, v)
     value, vector = top_eigenpair(draw_start, hessian, steps)
     residual = jnp.linalg.norm(hessian @ vector - value * vector) / jnp.abs(value)
-    image = deviation @ v
-    spread = image @ image - jnp.sum(deviation**2) / P
-    return BatchHessians(value, (v @ vector) ** 2, off_diagonal, v @ image, spread, residual)
+    controls = _control_variates(deviation, v, sigma**2 * jnp.sum(weights**2))
+    return BatchHessians(value, (v @ vector) ** 2, off_diagonal, controls, residual)
+
+
+def _control_variates(noise: Array, v: Array, variance: Array) -> Array:
+    """Return what is known to vanish on average: v is uniform on the sphere, and the noise is symmetric about zero."""
+    P = len(v)
+    square, image = noise @ noise, noise @ v
+    one, two = jnp.trace(noise), jnp.sum(noise**2)
+    three, four = jnp.sum(square * noise), jnp.sum(square**2)
+    along, spread, twice = v @ image, image @ image, noise @ image
+    pairs = P * (P + 2)
+    of_direction = (
+        along - one / P,
+        spread - two / P,
+        image @ twice - three / P,
+        twice @ twice - four / P,
+        along**2 - (one**2 + 2 * two) / pairs,
+        along * spread - (one * two + 2 * three) / pairs,
+    )
+    return jnp.stack([*of_direction, one, two - P * (P + 1) * variance, three])
 
 
 def top_eigenpair(key: PRNGKeyArray, matrix: Float[Array, "P P"], steps: int) -> tuple[Array, Array]:

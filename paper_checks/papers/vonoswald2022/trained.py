@@ -111,7 +111,7 @@ class Comparisons(NamedTuple):
         """Pick sizes far apart, so that a power shows; with sixteen entries norms are not skewed."""
         n, d = run.size("examples and dimension", quick=(3, 4), standard=(4, 4), full=(20, 10))
         first = run.size("fewest prompts", quick=256, standard=1024, full=16_384)
-        replicates = run.size("replicates", quick=300, standard=600, full=1000)
+        replicates = run.size("replicates", quick=500, standard=800, full=1000)
         return cls(n, d, tuple(first * 4**k for k in range(4)), replicates)
 
     def run(self, run: Run) -> Comparison:

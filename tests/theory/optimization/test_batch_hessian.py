@@ -117,3 +117,11 @@ def test_exponent_of_the_learning_rate_is_the_slope_of_the_outlier():
         exponent = learning_rate_exponent(lam, n_parameters=10**6, noise_variance=1.0, batch_size=b)
         assert exponent == pytest.approx(slope, rel=1e-5)
         assert exponent <= 0.5
+
+
+@given(st.floats(1.2, 8.0))
+def test_overlap_and_its_shift_are_derivatives_by_the_eigenvalue(lam):
+    problem, step = {"n_parameters": 50, "noise_variance": 0.02, "batch_size": 1}, 1e-5
+    for solve in (batch_hessian_outlier, batch_hessian_outlier_shift):
+        above, below = (solve(lam + h, **problem).eigenvalue for h in (step, -step))
+        assert solve(lam, **problem).overlap == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-8)
