@@ -249,7 +249,7 @@ def _spread(
         for child in multiprocessing.active_children():
             if child not in not_ours:
                 child.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)  # without processes it is short; unwaited it may fail at exit
 
 
 def _lost(claim: Claim, settings: Settings, reason: str) -> Outcome:
