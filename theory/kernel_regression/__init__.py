@@ -1,1 +1,45 @@
 """Kernel and ridge regression in high dimension: learning curves, scaling laws, spectra of random matrices."""
+
+from theory.kernel_regression.eigenframework import (
+    EigenframeworkResult,
+    OptimalRidge,
+    krr_risk,
+    learnability,
+    optimal_ridge,
+    rf_risk,
+    solve_kappa_gamma,
+)
+from theory.kernel_regression.power_law import (
+    powerlaw_critical_noise,
+    powerlaw_fitting_ratio,
+    powerlaw_krr_risk,
+    powerlaw_relative_risk,
+)
+from theory.kernel_regression.scaling import (
+    linear_interpolation_mse_1d,
+    multilinear_interpolation_mse,
+    nearest_neighbor_mean_sq_distance,
+    teacher_student_loss,
+)
+from theory.kernel_regression.spectra import KernelSpectrum, cube_spectrum, kernel_spectrum
+
+__all__ = [
+    "EigenframeworkResult",
+    "KernelSpectrum",
+    "OptimalRidge",
+    "cube_spectrum",
+    "kernel_spectrum",
+    "krr_risk",
+    "learnability",
+    "linear_interpolation_mse_1d",
+    "multilinear_interpolation_mse",
+    "nearest_neighbor_mean_sq_distance",
+    "optimal_ridge",
+    "powerlaw_critical_noise",
+    "powerlaw_fitting_ratio",
+    "powerlaw_krr_risk",
+    "powerlaw_relative_risk",
+    "rf_risk",
+    "solve_kappa_gamma",
+    "teacher_student_loss",
+]
