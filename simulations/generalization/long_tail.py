@@ -161,7 +161,13 @@ def occurrence_law(frequencies: ArrayLike, *, n: int, most: int) -> Array:
 
 
 def draw_errors(
-    keys: Array, frequencies: ArrayLike, *, n: int, num_labels: int, misfit: ArrayLike, chunk_size: int | None = None
+    keys: Array,
+    frequencies: ArrayLike,
+    *,
+    n: int,
+    num_labels: int,
+    misfit: ArrayLike | Sequence,
+    chunk_size: int | None = None,
 ) -> DrawnErrors:
     """Draw samples and labels, and run a learner on each that misfits by number of occurrences.
 
@@ -224,9 +230,11 @@ def most_memorizing_private_learner(epsilon: float, *, num_labels: int) -> float
     """Largest mean memorisation of one uniform label under pure privacy, as a linear programme over all mechanisms.
 
     Variables are the probabilities of each prediction, for each label in the sample and for its absence; adding the
-    example changes none of them by more than a factor exp(epsilon) either way.
+    example changes none of them by more than a factor exp(epsilon) either way. Beyond epsilon = 8 the tolerances of the
+    solver would count as privacy, and ValueError is raised.
     """
-    factor = math.exp(float(validation.nonnegative("epsilon", epsilon, ndim=0)))
+    loss = validation.require("epsilon", validation.nonnegative("epsilon", epsilon, ndim=0), lambda e: e <= 8, "<= 8")
+    factor = math.exp(float(loss))
     k = validation.integer("num_labels", num_labels, minimum=2)
     with_it = np.eye(k * k)
     without = np.tile(np.eye(k), (k, 1))
