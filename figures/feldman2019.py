@@ -28,7 +28,7 @@ def posterior_frequency(run: Run) -> Drawing:
         ("equal", np.full(n, 1 / n)),
         ("two levels", np.concatenate([np.full(10, (1 - tail / n) / 10), np.full(tail, 1 / n)])),
     )
-    seen = np.arange(8)
+    seen = np.arange(6)
     image, ((axes,),) = canvas()
     entries: list[tuple[Any, str]] = [(reference(axes, seen, seen), "frequency in the sample")]
     numbers: dict[str, Any] = {"seen": seen}
