@@ -20,7 +20,7 @@ def all_signs(n: int) -> np.ndarray:
 
 def largest_over_ball(vectors: Array, radius: float, *, n_steps: int = 60) -> Array:
     """Maximise w.v over the ball of that radius, for each row v: projected ascent with large steps from one start."""
-    size = jnp.max(jnp.linalg.norm(vectors, axis=-1), initial=1e-300)
+    size = jnp.maximum(jnp.linalg.norm(vectors, axis=-1, keepdims=True), 1e-300)
     start = jnp.full(vectors.shape, radius / np.sqrt(vectors.shape[-1]) / 2)
 
     def advance(w, _):

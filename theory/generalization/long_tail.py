@@ -325,7 +325,8 @@ def tau_short_tail_bound(frequencies: ArrayLike, n: int, *, theta: float, t: flo
     """
     alpha = _frequencies(frequencies)
     size, _ = _sample(n, 0)
-    edge = float(validation.interval("theta", validation.positive("theta", theta, ndim=0), 0, 0.5 / size))
+    most = 0.5 / size * (1 + 1e-12)  # a frequency computed as beta / items may exceed half of 1 / n by rounding
+    edge = float(validation.interval("theta", validation.positive("theta", theta, ndim=0), 0, most))
     head = float(validation.interval("t", validation.finite("t", t, ndim=0), 1, size)) / size
     if np.any((alpha > edge) & (alpha < head * (1 - 1e-12))):
         raise ValueError(f"frequencies must leave ({edge:g}, {head:g}) empty")
