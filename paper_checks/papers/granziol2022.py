@@ -165,7 +165,7 @@ def spike(run: Run) -> Trial:
 def spike_overlap(run: Run) -> Trial:
     """Top eigenvectors of sampled batch Hessians at sizes that double."""
     parameters, hessians = _sizes(run)
-    spikes = (3.0, 5.0)
+    spikes, hessians = (4.0, 6.0), 2 * hessians  # nearer to the transition overlaps are skewed
 
     def measure() -> Sizes:
         def overlap(lam: float, P: int) -> Array:
