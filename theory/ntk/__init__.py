@@ -1,6 +1,17 @@
 """Infinite-width networks in closed form: kernels, their dynamics, parametrisations, criticality and infinite depth."""
 
 from theory.ntk.activations import Activation
+from theory.ntk.criticality import (
+    Chi,
+    Critical,
+    SmallVariance,
+    Tuning,
+    critical_curvature,
+    critical_line,
+    critical_point,
+    small_variance_series,
+    susceptibilities,
+)
 from theory.ntk.dual import Dual, QuadratureWarning, dual_activation, gauss_hermite_dual
 from theory.ntk.dynamics import GP, ConditioningWarning, Rates, kernel_pca_rates, ntk_gp
 from theory.ntk.finite_width import (
@@ -33,26 +44,52 @@ from theory.ntk.local_kernels import (
 )
 from theory.ntk.quadrature import gaussian_mean, hermite_coefficients
 from theory.ntk.random_features import snnk_feature_variance
+from theory.ntk.vertices import (
+    Decay,
+    Expansion,
+    Flow,
+    critical_decay,
+    entropy_expansion,
+    information_expansion,
+    kernel_moment_ratio,
+    optimal_aspect_ratio,
+    representation_flow,
+    vertex_slope,
+)
 
 __all__ = [
     "GP",
     "Activation",
+    "Chi",
     "ConditioningWarning",
+    "Critical",
+    "Decay",
     "Dual",
+    "Expansion",
+    "Flow",
     "Kernels",
     "MajorityLimit",
     "QuadratureWarning",
     "Rates",
     "SingularLimit",
+    "SmallVariance",
+    "Tuning",
     "circle_eigenvalues",
+    "critical_curvature",
+    "critical_decay",
+    "critical_line",
+    "critical_point",
     "cusp_error_coefficient",
     "deep_ntk",
     "dual_activation",
+    "entropy_expansion",
     "gauss_hermite_dual",
     "gaussian_mean",
     "hermite_coefficients",
     "hermite_dual",
     "hierarchical_decay_exponents",
+    "information_expansion",
+    "kernel_moment_ratio",
     "kernel_pca_rates",
     "koenigs_kernel",
     "learning_curve_exponent",
@@ -64,11 +101,16 @@ __all__ = [
     "ntk_gp",
     "ntk_variance_coefficient",
     "off_diagonal_ratio",
+    "optimal_aspect_ratio",
     "output_kurtosis_coefficient",
     "polynomial_rank_bound",
+    "representation_flow",
     "singular_activation",
     "singular_exponent",
     "singular_limit",
+    "small_variance_series",
     "snnk_feature_variance",
+    "susceptibilities",
+    "vertex_slope",
     "w1_width_coefficient",
 ]
