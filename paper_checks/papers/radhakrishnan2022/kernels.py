@@ -40,8 +40,8 @@ def network_kernel(run: Run) -> Trial:
     rng = run.rng()
     angles = np.cumsum([0.0, *rng.uniform(0.3, 0.7, 2)])
     delta = 2 * np.sin((angles[:, None] - angles)[np.triu_indices(3)] / 2) ** 2
-    coeffs = unit(rng.uniform([0.05, 0.4, 0.2, 0.1], [0.1, 0.6, 0.3, 0.2])) * rng.choice([-1.0, 1.0], 4)
-    networks = run.size("networks", quick=4000, standard=16_000, full=100_000)
+    coeffs = unit(rng.uniform([0.02, 0.5, 0.15, 0.05], [0.05, 0.7, 0.25, 0.1])) * rng.choice([-1.0, 1.0], 4)
+    networks = run.size("networks", quick=16_000, standard=32_000, full=200_000)
     n = run.size("width", quick=256, standard=512, full=1024)
 
     def measure() -> Samples:
