@@ -74,7 +74,8 @@ class Trial:
         Measurements, by name, of systems for which the statement is false; the rule must refute the true prediction
         against each.
     scale
-        Natural size against which deviations are relative: None for each component's own, "largest", or numbers.
+        Natural size against which deviations are relative: None for each component's own, "largest", numbers, or a
+        thunk that returns any of these.
     """
 
     predict: Thunk

@@ -31,7 +31,7 @@ def judge(claim: Claim, run: Run, measured: Mapping[str, Any], **context: Any) -
     trial = _trial(claim, run)
     rule = claim.agreement
     prediction = normalise(trial.predict(), "the prediction")
-    scale = natural_scale(prediction, trial.scale)
+    scale = natural_scale(prediction, trial.scale() if callable(trial.scale) else trial.scale)
     judge_prediction = rule.weigh(measured[MEASUREMENT], scale)
     found = judge_prediction(prediction)
     status, message, resolution = found.status, found.message, None

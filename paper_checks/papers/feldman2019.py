@@ -414,7 +414,7 @@ def short_tail(run: Run) -> Trial:
             "theta left out": lambda: predict(variant(edge=0)),
             "twice the head's part": lambda: predict(variant(part=2)),
         },
-        scale=predict(variant(edge=0)),
+        scale=lambda: predict(variant(edge=0)),
     )
 
 

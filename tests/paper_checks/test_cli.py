@@ -160,7 +160,7 @@ def test_resume_reuse_and_fail_fast(toys, closedform, tmp_path):
     assert "good.sized" not in closedform("verify", "good", "--resume").stderr
     assert "no stored measurement; simulating" in closedform("verify", "bad", "--reuse").stderr
     assert "no stored measurement" not in closedform("verify", "bad", "--reuse").stderr
-    assert "1 of 2 claims" in closedform("verify", "--fail-fast").stdout
+    assert "1 of 2 claims" in closedform("verify", "--fail-fast", "--jobs", "1").stdout
 
 
 def test_the_version(closedform):

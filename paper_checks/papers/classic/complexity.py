@@ -1,8 +1,10 @@
 """Complexities of classes of functions: Rademacher averages, Massart's lemma, counts of dichotomies."""
 
+from functools import lru_cache
 from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from paper_checks.agreement import Bound, Identity, MonteCarlo
 from paper_checks.claim import Run, Trial
@@ -220,24 +222,30 @@ def sauer(run: Run) -> Trial:
     """Find VC dimensions of random sets of labellings, of their unions and of intervals, by brute force."""
     m = run.size("points", quick=7, standard=9, full=11)
     number = run.size("random classes", quick=30, standard=100, full=500)
-    rng = run.rng()
-    everything = sim.all_signs(m) > 0
-    classes = [everything[rng.permutation(2**m)[: rng.integers(2, 2 ** (m - 1))]] for _ in range(number)]
-    # unions of random faces of the cube, which have few labellings beyond what their dimension needs
-    for _ in range(number):
-        free = rng.uniform(size=(3, m)) < 0.3
-        base = rng.uniform(size=(3, m)) < 0.5
-        parts = [everything[np.all((everything == b) | f, axis=1)] for b, f in zip(base, free, strict=True)]
-        classes.append(np.unique(np.concatenate(parts), axis=0))
-    classes += [sim.interval_labellings(m, k) for k in (1, 2, 3)]
-    dimensions = [sim.shattered_dimension(A) for A in classes]
+
+    @lru_cache
+    def classes() -> list[npt.NDArray[np.bool_]]:
+        rng = run.rng()
+        everything = sim.all_signs(m) > 0
+        found = [everything[rng.permutation(2**m)[: rng.integers(2, 2 ** (m - 1))]] for _ in range(number)]
+        # unions of random faces of the cube, which have few labellings beyond what their dimension needs
+        for _ in range(number):
+            free = rng.uniform(size=(3, m)) < 0.3
+            base = rng.uniform(size=(3, m)) < 0.5
+            parts = [everything[np.all((everything == b) | f, axis=1)] for b, f in zip(base, free, strict=True)]
+            found.append(np.unique(np.concatenate(parts), axis=0))
+        return found + [sim.interval_labellings(m, k) for k in (1, 2, 3)]
+
+    @lru_cache
+    def dimensions() -> list[int]:
+        return [sim.shattered_dimension(A) for A in classes()]
 
     def gather(count) -> Array:
-        return np.array([float(count(m, v)) for v in dimensions])
+        return np.array([float(count(m, v)) for v in dimensions()])
 
     return Trial(
         predict=lambda: gather(gen.sauer_bound),
-        measure=lambda: np.array([float(len(A)) for A in classes]),
+        measure=lambda: np.array([float(len(A)) for A in classes()]),
         controls={
             "sum to v - 1": lambda: gather(lambda m, v: gen.sauer_bound(m, max(v - 1, 0))),
             "binomial of v alone": lambda: gather(lambda m, v: comb(m, v)),

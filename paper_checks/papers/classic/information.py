@@ -317,5 +317,5 @@ def cmi(run: Run) -> Trial:
             "individual informations over 8": lambda: predict(single=0.25),
             "I(W; S) for n I(W; Z_i), reversed": lambda: predict(chain=0.5),
         },
-        scale=np.maximum(predict(), 1e-3),
+        scale=lambda: np.maximum(predict(), 1e-3),
     )

@@ -99,8 +99,8 @@ def _finite(found: sim.WorstPosterior) -> sim.WorstPosterior:
     return jax.tree.map(lambda part: part[kept], found)
 
 
-def _gather(hardest: list[Hardest], answer: Callable[[int, sim.WorstPosterior], ArrayLike]) -> Array:
-    return np.concatenate([np.broadcast_to(answer(n, found), np.shape(found.excess)) for n, found in hardest])
+def _gather(hardest: Callable[[], list[Hardest]], answer: Callable[[int, sim.WorstPosterior], ArrayLike]) -> Array:
+    return np.concatenate([np.broadcast_to(answer(n, found), np.shape(found.excess)) for n, found in hardest()])
 
 
 @PAPER.claim(
@@ -119,7 +119,7 @@ def pac_bayes_constant(run: Run) -> Trial:
     most; by convexity of kl no posterior does worse than exp V averaged over hypotheses, and the family tried has all
     point masses.
     """
-    hardest = _hardest(run, "two-sided")
+    hardest = partial(_hardest, run, "two-sided")
 
     def predict(constant: Callable[[int], ArrayLike] = gen.maurer_constant) -> Array:
         return _gather(hardest, lambda n, found: np.log(constant(n)))
@@ -143,7 +143,7 @@ def _bound_trial(
     wrong: dict[str, Callable[..., Array]],
 ) -> Trial:
     """Compare the risk of the hardest posterior with its bound, at a delta just below the probability of its level."""
-    hardest = _hardest(run, criterion, 0.5)
+    hardest = partial(_hardest, run, criterion, 0.5)
 
     def predict(formula: Callable[..., Array] = bound) -> Array:
         return _gather(

@@ -170,7 +170,7 @@ def bounds_in_order(run: Run) -> Trial:
             "Hoeffding with 4 n t^2": lambda: predict(hoeffding=4),
             "Bennett with half the range": lambda: predict(reach=0.5),
         },
-        scale=np.tile(-sim.smallest_cumulant(p, t), (5, 1)),
+        scale=lambda: np.tile(-sim.smallest_cumulant(p, t), (5, 1)),
     )
 
 

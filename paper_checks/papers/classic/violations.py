@@ -116,11 +116,10 @@ def violation_frequency(run: Run) -> Trial:
     The frequency is what the theory's bounds are found to do on enumerated training sets, and may be delta at most: the
     roles of prediction and measurement are exchanged, with delta the number that is given.
     """
-    instances = _instances(run)
 
     def frequencies(bounds: Bounds = _all_bounds) -> Array:
         found = []
-        for instance in instances:
+        for instance in _instances(run):
             values = bounds(instance)
             violated = [np.any(instance.sets.risk > values[name] + 1e-12, axis=1) for name in OF_A_CLASS]
             found.append([np.sum(instance.sets.probability[v]) for v in violated])
@@ -149,10 +148,12 @@ def violation_frequency(run: Run) -> Trial:
     def twice(instance: Instance) -> dict[str, Array]:
         return _all_bounds(instance, delta=min(2 * instance.delta, 1 - 1e-9))
 
-    delta = np.array([[instance.delta] * len(OF_A_CLASS) for instance in instances])
+    def delta() -> Array:
+        return np.array([[instance.delta] * len(OF_A_CLASS) for instance in _instances(run)])
+
     return Trial(
         predict=frequencies,
-        measure=lambda: delta,
+        measure=delta,
         controls={
             "no union over hypotheses": lambda: frequencies(lambda instance: _all_bounds(instance, hypotheses=1)),
             "4 n for 2 n": lambda: frequencies(narrow(0.5**0.5, "hoeffding")),
@@ -181,13 +182,21 @@ def sampled_violations(run: Run) -> Trial:
     """
     replicates = run.size("replicates", quick=4000, standard=40_000, full=1_000_000)
     n, many, delta = 400, 50, 0.05
-    rng = run.rng()
-    p = rng.uniform(0.02, 0.3)
-    errors = rng.binomial(n, p, (replicates, many)) / n
-    values, p_z = np.array([0.0, 0.3, 1.0]), rng.dirichlet(np.ones(3))
-    learner = sim.sample_shrunken_means(rng, replicates=replicates, n=n, values=values, p_z=p_z, shrinkage=3.0)
+    values, p_z = np.array([0.0, 0.3, 1.0]), np.array([0.3, 0.3, 0.4])
+
+    @lru_cache
+    def sample() -> tuple[float, Array, sim.StableLearner]:
+        rng = run.rng()
+        p = rng.uniform(0.02, 0.3)
+        errors = rng.binomial(n, p, (replicates, many)) / n
+        return (
+            p,
+            errors,
+            sim.sample_shrunken_means(rng, replicates=replicates, n=n, values=values, p_z=p_z, shrinkage=3.0),
+        )
 
     def frequencies(union: int = many, share: float = 1.0, only: bool = False) -> Array:
+        p, errors, learner = sample()
         of_class = gen.risk_bounds(n, errors, delta=delta, num_hypotheses=union, zero_one=True)
         stable = gen.risk_bounds(n, learner.training_risk, delta=delta, stability=learner.stability)
         names = ("hoeffding", "chernoff", "clopper-pearson", "empirical bernstein")
