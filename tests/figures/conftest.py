@@ -55,7 +55,7 @@ def complete(gallery) -> Callable[[figures.Figure], None]:
         assert canvas.get_suptitle() == ""
         for axes in canvas.axes:
             shared = any(axes.get_shared_y_axes().joined(axes, other) for other in canvas.axes if other is not axes)
-            assert axes.get_xlabel()
+            assert axes.get_xlabel() or axes.get_label() == "<colorbar>"
             assert axes.get_ylabel() or shared
             assert axes.get_title() == ""
         box = canvas.get_tightbbox(canvas.canvas.get_renderer())
