@@ -168,9 +168,10 @@ def vertex_growth(run: Run) -> Trial:
     homogeneous = HOMOGENEOUS[1:]
 
     def measure() -> Steps:
-        # without biases V / K^2 of a piecewise linear network does not depend on C_W
+        # without biases V / K^2 of a piecewise linear network does not depend on C_W; near criticality none overflows
+        gains = {"relu": 1.99, "leaky 0.5": 1.61, "leaky -0.7": 1.35}
         cases = [(name, k1, unit_gain(SIMULATED[name]), 0.0) for name, k1 in zip(FADING, starts, strict=True)]
-        cases += [(name, 1.3, 1.9 if name == "relu" else 1.5, 0.0) for name in homogeneous]
+        cases += [(name, 1.3, gains[name], 0.0) for name in homogeneous]
         cases += [(name, *_tuned(run, name)) for name in ("gelu", "swish")]
         doubled = (*layers.tolist(), int(2 * layers[-1]))
         ratios = [sim.response_variance(*rest, activation=SIMULATED[name], layers=doubled) for name, *rest in cases]
