@@ -75,6 +75,37 @@ def _fit(X: Array, mixing: Array, v2: Array, ridges: Array, noise_var: Array) ->
     return jax.vmap(fit)(ridges)
 
 
+def teacher_loss(
+    key: PRNGKeyArray, eigenvalues: Float[ArrayLike, " modes"], n: int | None, k: int | None
+) -> Float[Array, ""]:
+    """Loss of a ridgeless fit of k random features to n samples of a random linear teacher; None for all of either.
+
+    The teacher is isotropic, so that its mean squared coefficients are the eigenvalues; its average is taken exactly.
+    With the same key all calls share data and features. Costs O(M^2 (n + k) + min(n, k)^3).
+    """
+    for_data, for_features = jax.random.split(key)
+    root = jnp.sqrt(jnp.asarray(eigenvalues))
+    data = None if n is None else jax.random.normal(for_data, (n, root.size)) * root
+    features = None if k is None else jax.random.normal(for_features, (k, root.size)) * root
+    if data is None or features is None:
+        seen = data if features is None else features
+        return jnp.zeros(()) if seen is None else _outside(seen, root)
+    cross = (data / root) @ features.T
+    if len(data) < len(features):
+        weights = cross.T @ jnp.linalg.solve(cross @ cross.T, data)
+    else:
+        weights = jnp.linalg.solve(cross.T @ cross, cross.T @ data)
+    return jnp.sum((jnp.diag(root) - features.T @ weights) ** 2)
+
+
+def _outside(rows: Array, root: Array) -> Array:
+    """Mean square of a teacher's part outside of the span of rows."""
+    if len(rows) >= root.size:
+        return jnp.zeros(())
+    basis, _ = jnp.linalg.qr(rows.T)
+    return jnp.sum((jnp.diag(root) - basis @ (basis.T * root)) ** 2)
+
+
 class PopulationFit(NamedTuple):
     """Risks of kernel regression on a sample of a population, for every ridge, and its traces."""
 

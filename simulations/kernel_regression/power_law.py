@@ -29,6 +29,13 @@ def tuned_power_law(alpha: float, beta: float, noise_rel: float, n: float) -> Tu
     return TunedRisk(*_tuned(float(alpha), float(beta), float(noise_rel), float(n)))
 
 
+def interpolation_loss(alpha: float, n: float) -> float:
+    r"""Bisect for the :math:`\kappa` at which eigenvalues i^-alpha have learnabilities of sum n; returns n kappa."""
+    for name, value in (("alpha", alpha), ("n", n)):
+        validation.positive(name, value, ndim=0)
+    return float(n * np.exp(_ridgeless(float(alpha), float(alpha), float(n))))
+
+
 @njit(cache=True)
 def _sums(log_kappa, alpha, beta):
     """Sum learnabilities, their squares, and the signal that is left."""
@@ -60,7 +67,7 @@ def _risks(log_kappa, alpha, beta, noise, n):
 
 
 @njit(cache=True)
-def _tuned(alpha, beta, noise_rel, n):
+def _ridgeless(alpha, beta, n):
     low, high = -alpha * np.log(4 * n + 4.0), 0.0
     for _ in range(80):
         middle = 0.5 * (low + high)
@@ -68,6 +75,12 @@ def _tuned(alpha, beta, noise_rel, n):
             low = middle
         else:
             high = middle
+    return high
+
+
+@njit(cache=True)
+def _tuned(alpha, beta, noise_rel, n):
+    high = _ridgeless(alpha, beta, n)
     ridgeless = _risks(high, alpha, beta, 0.0, n)[0]
     noise = noise_rel * ridgeless
     golden = 0.5 * (np.sqrt(5.0) - 1.0)

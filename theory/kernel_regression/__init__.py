@@ -19,6 +19,7 @@ from theory.kernel_regression.scaling import (
     linear_interpolation_mse_1d,
     multilinear_interpolation_mse,
     nearest_neighbor_mean_sq_distance,
+    resolution_limited_loss,
     teacher_student_loss,
 )
 from theory.kernel_regression.spectra import KernelSpectrum, cube_spectrum, kernel_spectrum
@@ -39,6 +40,7 @@ __all__ = [
     "powerlaw_fitting_ratio",
     "powerlaw_krr_risk",
     "powerlaw_relative_risk",
+    "resolution_limited_loss",
     "rf_risk",
     "solve_kappa_gamma",
     "teacher_student_loss",

@@ -64,6 +64,45 @@ def teacher_student_loss(eigenvalues: ArrayLike, *, n: ArrayLike = np.inf, k: Ar
         return np.where(learnt, 0.0, np.exp(root.t) * m * spread)[()]
 
 
+def resolution_limited_loss(size: ArrayLike, *, excess: ArrayLike) -> Array:
+    r"""Loss of ridgeless regression on eigenvalues :math:`i^{-(1 + \alpha)}` for much data or many features.
+
+    .. math:: L(n) \simeq \Big[ \frac{\pi / a}{\sin(\pi / a)} \Big]^a n^{-\alpha} , \qquad a = 1 + \alpha ,
+
+    is what `teacher_student_loss` tends to, with the other size infinite and infinitely many modes. Relative
+    corrections are of order 1/n.
+
+    Parameters
+    ----------
+    size : array_like
+        Samples n or features k, > 0.
+    excess : array_like
+        :math:`\alpha > 0`, how much faster than 1/i eigenvalues fall.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape. Costs O(1).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
+
+    References
+    ----------
+    Bahri, Dyer, Kaplan, Lee, Sharma, Explaining neural scaling laws (2021, arXiv:2102.06701).
+
+    Examples
+    --------
+    >>> resolution_limited_loss([20, 400], excess=0.7).round(5)
+    array([0.37274, 0.04578])
+    """
+    n, alpha = positive("size", size), positive("excess", excess)
+    a = 1 + alpha
+    return ((1 / np.sinc(1 / a)) ** a * n**-alpha)[()]
+
+
 def nearest_neighbor_mean_sq_distance(n_points: ArrayLike, dim: ArrayLike) -> Array:
     r"""Mean squared distance to the nearest of n independent uniform points on the unit torus.
 
