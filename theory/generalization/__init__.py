@@ -29,6 +29,13 @@ from theory.generalization.classical import (
     sauer_bound,
     stability_bound_strongly_convex,
 )
+from theory.generalization.estimability import (
+    LinearBias,
+    linear_bias_tradeoff,
+    minimax_estimation_failure,
+    occupancy_distribution,
+    rank_distribution,
+)
 from theory.generalization.information import (
     ClassMeanErrors,
     GibbsResult,
@@ -68,6 +75,7 @@ __all__ = [
     "BoundTable",
     "ClassMeanErrors",
     "GibbsResult",
+    "LinearBias",
     "LocationInformation",
     "OLSErrors",
     "RiskBound",
@@ -97,10 +105,13 @@ __all__ = [
     "individual_sample_bound",
     "kl_inverse",
     "layerwise_kl",
+    "linear_bias_tradeoff",
     "massart_bound",
     "maurer_constant",
     "memorization_limited_excess",
+    "minimax_estimation_failure",
     "mutual_information_bound",
+    "occupancy_distribution",
     "ols_errors",
     "optimal_error",
     "pac_bayes_catoni",
@@ -112,6 +123,7 @@ __all__ = [
     "rademacher_finite",
     "rademacher_linear",
     "rademacher_linear_gaussian",
+    "rank_distribution",
     "ridge_loo_residuals",
     "risk_bounds",
     "sauer_bound",
