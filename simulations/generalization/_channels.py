@@ -9,7 +9,7 @@ from simulations.generalization._finite_learners import kl_divergence
 
 Floats = NDArray[np.float64]
 
-MIN_DIVERGENCE = 1e-2
+MIN_DIVERGENCE, MAX_DIVERGENCE = 1e-2, 1e2  # nats: below, rounding would show; above, probabilities underflow
 
 
 def dropout_channel(inputs: Floats, rate: float) -> Floats:
@@ -49,10 +49,13 @@ def softmax_pair(point: Array) -> tuple[Array, Array]:
 
 
 def contraction_of_pair(point: Array, channel: Array) -> Array:
-    """Share of the divergence between two laws, given as logits, that a channel lets through; nan below 1e-2 nats."""
+    """Share of the divergence between two laws, given as logits, that a channel lets through; nan outside 0.01 to 100 nats."""
     p, q = softmax_pair(point)
-    before = kl_divergence(p, q)
-    return jnp.where(before > MIN_DIVERGENCE, kl_divergence(p @ channel, q @ channel) / before, jnp.nan)
+    return _share(kl_divergence(p @ channel, q @ channel), kl_divergence(p, q))
+
+
+def _share(behind: Array, before: Array) -> Array:
+    return jnp.where((before > MIN_DIVERGENCE) & (before < MAX_DIVERGENCE), behind / before, jnp.nan)
 
 
 def contraction_of_noise(point: Array, diameter: Array, noise_std: Array) -> Array:
@@ -68,5 +71,4 @@ def contraction_of_noise(point: Array, diameter: Array, noise_std: Array) -> Arr
     kernel = jnp.exp(-((grid - x[:, None]) ** 2) / (2 * noise_std**2))
     kernel /= jnp.sqrt(2 * jnp.pi) * noise_std
     step = grid[1] - grid[0]
-    before = kl_divergence(p, q)
-    return jnp.where(before > MIN_DIVERGENCE, step * kl_divergence(p @ kernel, q @ kernel) / before, jnp.nan)
+    return _share(step * kl_divergence(p @ kernel, q @ kernel), kl_divergence(p, q))

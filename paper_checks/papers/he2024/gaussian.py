@@ -1,0 +1,477 @@
+"""Two Gaussian classes and the mean of one: divergences and distances behind linear layers, errors, and gaps."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtr
+
+from paper_checks.agreement import Bound, MonteCarlo
+from paper_checks.claim import Run, Trial
+from paper_checks.evidence import Array, Samples
+from paper_checks.papers.he2024.paper import PAPER
+from simulations import generalization as sim
+from simulations.replicates import over_replicates
+from theory import generalization as gen
+
+
+class Layers(NamedTuple):
+    """Sample size, mean and noise of a class, and the products A_0 = 1, A_1, ... of fixed layers."""
+
+    n: int
+    mean: Array
+    sigma: float
+    products: tuple[Array, ...]
+
+
+def _layers(run: Run) -> list[Layers]:
+    """Draw networks; the products of the first have ranks 5, 3, 2 and 1, those of the second rank 4 throughout."""
+    rng = run.rng("layers")
+    narrowing = [rng.standard_normal((3, 5)), rng.standard_normal((2, 3)), rng.standard_normal((1, 2))]
+    square = [rng.standard_normal((4, 4)), rng.standard_normal((6, 4))]
+    found = []
+    for n, d, sigma, weights in ((6, 5, 0.8, narrowing), (3, 4, 1.5, square)):
+        products = [np.eye(d)]
+        for W in weights:
+            products.append(W @ products[-1] / np.sqrt(W.shape[1]))
+        mean = rng.standard_normal(d)
+        found.append(Layers(n, sigma * mean / np.linalg.norm(mean), sigma, tuple(products)))
+    return found
+
+
+def _behind_layers(run: Run) -> Samples:
+    """Squared distances, and divergences, (replicates, 2, layers of both networks)."""
+    replicates = run.size("replicates", quick=25_000, standard=200_000, full=2_000_000)
+    found = []
+    for k, case in enumerate(_layers(run)):
+        laws = over_replicates(
+            sim.layer_laws,
+            run.keys(replicates, f"network {k}"),
+            case.n,
+            jnp.asarray(case.mean),
+            jnp.asarray(case.sigma),
+            tuple(jnp.asarray(A) for A in case.products),
+        )
+        found.append(np.stack([laws.wasserstein, laws.kl], axis=1))
+    return Samples(np.concatenate(found, axis=2))
+
+
+@PAPER.claim(
+    "gaussian-kl",
+    statement=r"""On two Gaussian classes, with the mean $M$ of $Y_i X_i$ for a statistic and fixed linear layers, the
+    divergence of training from fresh points given $M$ is $\frac{r_l}{2} \ln\frac{n}{n-1}$ on average at layer $l$,
+    whose product of weights has rank $r_l$; the classes and the weights do not matter.""",
+    source="example of binary Gaussian classification; constants derived here",
+    agreement=MonteCarlo(resolution=0.05),
+    controls=("dimension for rank", "log((n + 1) / n)", "without the 1/2", "dimension of the layer for rank"),
+)
+def gaussian_kl(run: Run) -> Trial:
+    """Draw M, condition the joint Gaussian law on it by linear algebra, and compute divergences on ranges of maps."""
+    cases = _layers(run)
+    n = np.concatenate([np.full(len(case.products), case.n) for case in cases])
+    ranks = np.concatenate([[np.linalg.matrix_rank(A) for A in case.products] for case in cases])
+
+    def predict(rank: Array = ranks) -> Array:
+        return np.asarray(gen.gaussian_layer_kl(n, rank))
+
+    return Trial(
+        predict=predict,
+        measure=lambda: Samples(_behind_layers(run).values[:, 1]),
+        controls={
+            "dimension for rank": lambda: predict(
+                np.concatenate([np.full(len(c.products), c.mean.size) for c in cases])
+            ),
+            "log((n + 1) / n)": lambda: ranks / 2 * np.log1p(1 / n),
+            "without the 1/2": lambda: 2 * predict(),
+            "dimension of the layer for rank": lambda: predict(
+                np.concatenate([[A.shape[0] for A in case.products] for case in cases])
+            ),
+        },
+    )
+
+
+@PAPER.claim(
+    "layer-distance",
+    statement=r"""In the same networks the squared distance $W_2^2$ of training from fresh points at layer $l$, given
+    $M$ and the label, is $2 \sigma^2 |A_l|_F^2 (1 - \sqrt{1 - 1/n})$ on average.""",
+    source="example of binary Gaussian classification; derived here, with W_2 for W_1",
+    agreement=MonteCarlo(resolution=0.05),
+    controls=("only the mean moves", "without the 2", "operator for Frobenius norm", "log(n / (n - 1))"),
+)
+def layer_distance(run: Run) -> Trial:
+    """Draw M, condition on it by linear algebra, and compute distances of Gaussian laws with matrix square roots."""
+    cases = _layers(run)
+
+    def predict(matrix: Callable[[Array], Array] = np.asarray) -> Array:
+        return np.array(
+            [
+                gen.gaussian_layer_wasserstein(case.n, matrix(A), sigma=case.sigma) ** 2
+                for case in cases
+                for A in case.products
+            ]
+        )
+
+    def at_rate(rate: Callable[[int], float]) -> Array:
+        return np.array([case.sigma**2 * np.sum(A**2) * rate(case.n) for case in cases for A in case.products])
+
+    return Trial(
+        predict=predict,
+        measure=lambda: Samples(_behind_layers(run).values[:, 0]),
+        controls={
+            "only the mean moves": lambda: at_rate(lambda n: 1 / n),
+            "without the 2": lambda: predict() / 2,
+            "operator for Frobenius norm": lambda: predict(lambda A: np.atleast_2d(np.linalg.norm(A, 2))),
+            "log(n / (n - 1))": lambda: at_rate(lambda n: -np.log1p(-1 / n)),
+        },
+    )
+
+
+class Classes(NamedTuple):
+    """Sample size, dimension, norm of the mean, and noise."""
+
+    n: int
+    d: int
+    mean_norm: float
+    sigma: float
+
+
+CLASSES = (Classes(5, 4, 1.0, 1.0), Classes(20, 10, 1.5, 1.2), Classes(4, 1, 0.7, 1.0))
+TEST_POINTS = 20
+
+
+def _gaps_at(key: jax.Array, deltas: jax.Array, n: int, d: int) -> jax.Array:
+    """Gap under 0-1 loss of one fit at every distance between the classes."""
+    losses = jax.vmap(lambda delta: sim.class_mean_losses(key, n, d, delta, jnp.asarray(1.0), TEST_POINTS))(deltas)
+    return losses[:, 1] - losses[:, 0]
+
+
+def _linear(score: jax.Array) -> jax.Array:
+    return -score
+
+
+def _hinge(score: jax.Array) -> jax.Array:
+    return jax.nn.relu(1 - score)
+
+
+def _absolute(score: jax.Array) -> jax.Array:
+    return jnp.abs(1 - score)
+
+
+def _losses(run: Run, replicates: int) -> Array:
+    """Errors and linear losses in training and on fresh points, (replicates, problems, 4)."""
+    found = []
+    for case in CLASSES:
+        keys = run.keys(replicates, str(case))
+        mean, sigma = jnp.asarray(case.mean_norm), jnp.asarray(case.sigma)
+        found.append(over_replicates(sim.class_mean_losses, keys, case.n, case.d, mean, sigma, TEST_POINTS))
+    return np.stack(found, axis=1)
+
+
+def _errors(change: Callable[[Classes, float, float], tuple[float, float]] | None = None) -> Array:
+    found = []
+    for case in CLASSES:
+        right = gen.class_mean_errors(case.n, case.d, mean_norm=case.mean_norm, sigma=case.sigma)
+        pair = (right.training, right.population)
+        found.append(pair if change is None else change(case, *pair))
+    return np.array(found)
+
+
+def _training_with_full_noise(case: Classes, training: float, population: float) -> tuple[float, float]:
+    """Average Phi(-|M| / sigma), as if a training point were scattered about M as a fresh one is about its mean."""
+    M = np.random.default_rng(0).standard_normal((200_000, case.d)) * case.sigma / np.sqrt(case.n)
+    M[:, 0] += case.mean_norm
+    return float(np.mean(ndtr(-np.linalg.norm(M, axis=1) / case.sigma))), population
+
+
+@PAPER.claim(
+    "gaussian-gap",
+    statement=r"""The classifier $\operatorname{sign}(M \cdot x)$ errs with probability $P((1 + r)
+    \chi_d^2(\tfrac{(\sqrt n + 1)^2 \Delta^2}{2 (1 + r)}) < (1 - r)
+    \chi_d^2(\tfrac{(\sqrt n - 1)^2 \Delta^2}{2 (1 - r)}))$ on training points,
+    where $r = 1 / \sqrt n$ and $\Delta = |\mu| / \sigma$, and with that for $r = 0$ on fresh ones.""",
+    source="example of binary Gaussian classification; formulas derived here",
+    agreement=MonteCarlo(resolution=0.05),
+    controls=(
+        "training points scattered as fresh ones",
+        "Bayes error for the population",
+        "training error for the population",
+        "one sample more",
+    ),
+)
+def gaussian_gap(run: Run) -> Trial:
+    """Draw samples, fit the class mean, and count errors in training and on fresh points."""
+    replicates = run.size("replicates", quick=30_000, standard=300_000, full=10_000_000)
+
+    def bayes(case: Classes, training: float, population: float) -> tuple[float, float]:
+        return training, float(ndtr(-case.mean_norm / case.sigma))
+
+    def more(case: Classes, training: float, population: float) -> tuple[float, float]:
+        found = gen.class_mean_errors(case.n + 1, case.d, mean_norm=case.mean_norm, sigma=case.sigma)
+        return found.training, found.population
+
+    return Trial(
+        predict=_errors,
+        measure=lambda: Samples(_losses(run, replicates)[..., :2]),
+        controls={
+            "training points scattered as fresh ones": lambda: _errors(_training_with_full_noise),
+            "Bayes error for the population": lambda: _errors(bayes),
+            "training error for the population": lambda: _errors(lambda case, training, population: (training,) * 2),
+            "one sample more": lambda: _errors(more),
+        },
+    )
+
+
+@PAPER.claim(
+    "linear-gap",
+    statement=r"""Under the linear loss $-Y M \cdot X$ the gap is $d \sigma^2 / n$; with fixed linear features $F$ in
+    front of the mean, $\sigma^2 |F|_F^2 / n$.""",
+    source="example of binary Gaussian classification; derived here",
+    agreement=MonteCarlo(resolution=0.1),
+    controls=("2 d sigma^2 / n", "d sigma^2 / (n + 1)", "sigma^2 / n", "with the means"),
+)
+def linear_gap(run: Run) -> Trial:
+    """Draw samples, fit the class mean of inputs and of features, and compare losses with those of fresh points."""
+    replicates = run.size("replicates", quick=30_000, standard=300_000, full=10_000_000)
+    layers = _layers(run)
+
+    def measure() -> Samples:
+        plain = _losses(run, replicates)
+        found = [plain[..., 3] - plain[..., 2]]
+        for k, case in enumerate(layers):
+            gap = over_replicates(
+                sim.network_gap,
+                run.keys(replicates, f"network {k}"),
+                case.n,
+                jnp.asarray(case.mean),
+                jnp.asarray(case.sigma),
+                jnp.asarray(case.products[1]),
+                (_linear,),
+                TEST_POINTS,
+            )
+            found.append(gap)
+        return Samples(np.concatenate(found, axis=1))
+
+    def predict(rate: Callable[[float, float, int, float], float] = lambda s2, size, n, m2: s2 * size / n) -> Array:
+        plain = [rate(c.sigma**2, c.d, c.n, c.mean_norm**2) for c in CLASSES]
+        F = [case.products[1] for case in layers]
+        deep = [
+            rate(c.sigma**2, float(np.sum(A**2)), c.n, float(np.sum((A @ c.mean) ** 2)))
+            for c, A in zip(layers, F, strict=True)
+        ]
+        return np.array(plain + deep)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "2 d sigma^2 / n": lambda: 2 * predict(),
+            "d sigma^2 / (n + 1)": lambda: predict(lambda s2, size, n, m2: s2 * size / (n + 1)),
+            "sigma^2 / n": lambda: predict(lambda s2, size, n, m2: s2 / n),
+            "with the means": lambda: predict(lambda s2, size, n, m2: (s2 * size + m2) / n),
+        },
+    )
+
+
+@PAPER.claim(
+    "gaussian-bound",
+    statement=r"""The gap of the class-mean classifier is at most $\sqrt{\frac d4 \ln\frac{n}{n-1}}$ under 0-1 loss, for
+    every number of points, dimension, mean and noise.""",
+    source="example of binary Gaussian classification; constants derived here",
+    agreement=Bound(),
+    controls=("divergence for its root", "a fifth of the bound", "bound at n^2 points"),
+)
+def gaussian_bound(run: Run) -> Trial:
+    """Count errors on drawn samples, from two points in one dimension to many in several; no instance comes close."""
+    replicates = run.size("replicates", quick=10_000, standard=100_000, full=1_000_000)
+    cases = [(2, 1), (2, 4), (16, 4)]
+    deltas = np.array([0.0, 0.5, 1.0, 2.0])
+    sizes = np.array(cases).T[:, :, None] * np.ones(deltas.size, int)
+
+    def measure() -> Samples:
+        found = []
+        for n, d in cases:
+            keys = run.keys(replicates, f"{n}, {d}")
+            losses = over_replicates(_gaps_at, keys, jnp.asarray(deltas), n, d)
+            found.append(losses)
+        return Samples(np.stack(found, axis=1))
+
+    def predict() -> Array:
+        return np.asarray(gen.mutual_information_bound(gen.gaussian_layer_kl(*sizes), 1))
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "divergence for its root": lambda: np.asarray(gen.gaussian_layer_kl(*sizes)) / 4,
+            "a fifth of the bound": lambda: predict() / 5,
+            "bound at n^2 points": lambda: predict() / np.sqrt(sizes[0]),
+        },
+    )
+
+
+LOSSES = (_linear, _hinge, _absolute)  # of the signed score; Lipschitz in the output with constant 1
+
+
+class Network(NamedTuple):
+    """A sample of n points, a mean, a noise, and the fixed layers in front of one that is fitted."""
+
+    n: int
+    mean: Array
+    sigma: float
+    weights: tuple[Array, ...]
+
+    @property
+    def features(self) -> Array:
+        """The product of the fixed layers."""
+        return np.linalg.multi_dot([np.eye(self.weights[-1].shape[0]), *self.weights[::-1]])
+
+
+def _networks(run: Run) -> list[Network]:
+    """Draw narrowing networks of large and of small weights, with and without a mean, and one of rotations."""
+    rng = run.rng("networks")
+
+    def drawn(*widths: int, gain: float) -> tuple[Array, ...]:
+        pairs = zip(widths[1:], widths[:-1], strict=True)
+        return tuple(gain * rng.standard_normal((rows, columns)) / np.sqrt(columns) for rows, columns in pairs)
+
+    rotations = tuple(np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+    return [
+        Network(8, np.zeros(6), 1.0, drawn(6, 5, 3, 2, gain=2.0)),
+        Network(20, rng.standard_normal(6) / 2, 0.7, drawn(6, 5, 3, gain=0.5)),
+        Network(12, np.zeros(4), 1.2, rotations),
+        Network(12, rng.standard_normal(4), 3.0, rotations),
+    ]
+
+
+def _norm_of_last_layer(network: Network, noise: bool = True) -> float:
+    """Root mean square of the mean of Y_i F X_i."""
+    F = network.features
+    spread = network.sigma**2 * np.sum(F**2) / network.n if noise else 0.0
+    return float(np.sqrt(np.sum((F @ network.mean) ** 2) + spread))
+
+
+@PAPER.claim(
+    "wasserstein-funnel",
+    statement=r"""In a linear network whose last layer is the class mean of its features, and under a loss with
+    Lipschitz constant 1, the gap is at most $\sqrt{E |W_L|^2}\, |W_{L-1}|_{op} \cdots |W_{l+1}|_{op}\,
+    \sqrt{E\, W_2(l)^2}$ for every layer $l < L$. The linear loss comes within 10 % where the means vanish.""",
+    source="bounds by Wasserstein distance; derived here, with W_2 for W_1",
+    agreement=Bound(tight=0.1),
+    controls=(
+        "without the norm of the last layer",
+        "last layer of the mean alone",
+        "without operator norms",
+        "without the 2",
+    ),
+)
+def wasserstein_funnel(run: Run) -> Trial:
+    """Draw samples, fit the last layer, and compare losses on the sample and on fresh points."""
+    replicates = run.size("replicates", quick=30_000, standard=200_000, full=5_000_000)
+    networks = _networks(run)
+
+    def measure() -> Samples:
+        found = []
+        for k, network in enumerate(networks):
+            gaps = over_replicates(
+                sim.network_gap,
+                run.keys(replicates, f"network {k}"),
+                network.n,
+                jnp.asarray(network.mean),
+                jnp.asarray(network.sigma),
+                jnp.asarray(network.features),
+                LOSSES,
+                TEST_POINTS,
+            )
+            found.append(np.repeat(gaps, 2 * (len(network.weights) + 1), axis=1))
+        return Samples(np.concatenate(found, axis=1))
+
+    def predict(norm: Callable[[Network], float] = _norm_of_last_layer) -> Array:
+        found = []
+        for network in networks:
+            # for each loss both kinds of Lipschitz constant, at each layer
+            bounds = [
+                gen.wasserstein_layer_bounds(
+                    network.weights, network.n, sigma=network.sigma, lipschitz=norm(network), clip=clip
+                )
+                for clip in (False, True)
+            ]
+            found += [np.concatenate(bounds)] * len(LOSSES)
+        return np.concatenate(found)
+
+    def without_operator_norms() -> Array:
+        found = []
+        for network in networks:
+            products = [np.eye(network.mean.size)]
+            for W in network.weights:
+                products.append(W @ products[-1])
+            distances = [gen.gaussian_layer_wasserstein(network.n, A, sigma=network.sigma) for A in products]
+            found.append(np.tile(distances, 2 * len(LOSSES)) * _norm_of_last_layer(network))
+        return np.concatenate(found)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "without the norm of the last layer": lambda: predict(lambda network: 1.0),
+            "last layer of the mean alone": lambda: predict(lambda network: _norm_of_last_layer(network, False) + 1e-9),
+            "without the 2": lambda: predict() / np.sqrt(2),
+            "without operator norms": without_operator_norms,
+        },
+        scale=predict,
+    )
+
+
+@PAPER.claim(
+    "wasserstein-order",
+    statement=r"""With operator norms of the layers above for factors, the bounds by Wasserstein distance never rise
+    from a layer to the next, so that the last fixed layer has the lowest; rotations leave them as they are.""",
+    source="derived here; narrows where a funnel can show",
+    agreement=Bound(tight=0.1),
+    controls=("a fifth lost at each layer", "distances alone"),
+)
+def wasserstein_order(run: Run) -> Trial:
+    """Draw M, and compute the distance behind every layer by linear algebra; compare with the layer before."""
+    replicates = run.size("replicates", quick=10_000, standard=100_000, full=1_000_000)
+    networks = _networks(run)
+
+    def above(weights: Sequence[Array]) -> Array:
+        norms = [np.linalg.norm(W, 2) for W in weights]
+        return np.append(np.cumprod(norms[::-1])[::-1], 1.0)
+
+    @lru_cache
+    def squares() -> Array:
+        found = []
+        for k, network in enumerate(networks):
+            products = [network.weights[0]]
+            for W in network.weights[1:]:
+                products.append(W @ products[-1])
+            laws = over_replicates(
+                sim.layer_laws,
+                run.keys(replicates, f"network {k}"),
+                network.n,
+                jnp.asarray(network.mean),
+                jnp.asarray(network.sigma),
+                tuple(jnp.asarray(A) for A in products),
+            )
+            found.append(laws.wasserstein * above(network.weights)[1:] ** 2)
+        return np.concatenate(found, axis=1)
+
+    def predict(layer: slice = slice(None, -1), kept: float = 1.0, normed: bool = True) -> Array:
+        found = []
+        for network in networks:
+            bounds = gen.wasserstein_layer_bounds(network.weights, network.n, sigma=network.sigma)
+            found.append(kept * bounds[layer] ** 2 / (1.0 if normed else above(network.weights)[layer] ** 2))
+        return np.concatenate(found)
+
+    return Trial(
+        predict=predict,
+        measure=lambda: Samples(squares()),
+        controls={
+            "a fifth lost at each layer": lambda: predict(kept=0.8),
+            "distances alone": lambda: predict(normed=False),
+        },
+        scale=predict,
+    )
