@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import ndtr
+from scipy.stats import ncx2
 
 from theory import generalization as gen
 
@@ -92,6 +95,41 @@ def test_errors_of_class_means():
     assert one.gap == pytest.approx(one.population - one.training, abs=1e-12)
     assert one.gap > many.gap > 0
     assert one.gap / many.gap == pytest.approx(100, rel=0.2)
+
+
+@pytest.mark.parametrize(("n", "delta"), [(2, 0.0), (4, 0.7), (50, 0.3), (9, 3.0)])
+def test_errors_of_class_means_on_a_line(n, delta):
+    right = ndtr(delta * math.sqrt(n))  # the mean has the right sign
+    fresh = ndtr(-delta) * right + ndtr(delta) * (1 - right)
+    found = gen.class_mean_errors(n, 1, mean_norm=2 * delta, sigma=2.0)
+    assert found.population == pytest.approx(fresh, rel=1e-11)
+    # a training point lies on the wrong side of 0 as M sees it: M times it is negative
+    spread = math.sqrt(1 - 1 / n)
+
+    def density(m):
+        return math.exp(-n * (m - delta) ** 2 / 2) * math.sqrt(n / (2 * math.pi)) * ndtr(-abs(m) / spread)
+
+    seen = sum(quad(density, *ends, epsabs=1e-14, epsrel=1e-12)[0] for ends in ((-math.inf, 0), (0, math.inf)))
+    assert found.training == pytest.approx(seen, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "mean", "sigma", "errors"),
+    [(5, 4, 1.0, 1.0, (0.229371, 0.094410)), (30, 3, 0.5, 0.8, (0.284064, 0.248485))],
+)
+def test_errors_of_class_means_by_another_integral(n, d, mean, sigma, errors):
+    # over |M| and its angle to the mean, by the non-central chi-square law of both
+    found = gen.class_mean_errors(n, d, mean_norm=mean, sigma=sigma)
+
+    def over_radius(values):
+        delta = mean / sigma
+        return quad(
+            lambda z: values(z / math.sqrt(n)) * 2 * z * ncx2.pdf(z * z, d, n * delta**2), 0, math.inf, epsrel=1e-11
+        )[0]
+
+    training = over_radius(lambda m: ndtr(-m / math.sqrt(1 - 1 / n)))
+    assert found.training == pytest.approx(training, rel=1e-9)
+    assert (found.population, found.training) == pytest.approx(errors, abs=1e-6)
 
 
 @pytest.mark.parametrize(
