@@ -291,10 +291,11 @@ def multilinear_grid(run: Run) -> Trial:
 
     def predict(diag: float = 1.0, offdiag: float = 1.0) -> Array:
         # products of second derivatives have the mean (2 pi)^4 / 2^d, the same for all pairs
-        each = (2 * np.pi) ** 4 / 2.0**dims
+        each, m = (2 * np.pi) ** 4 / 2.0**dims, cells[-1]
         return np.array(
             [
-                theory.multilinear_interpolation_mse(1, int(d), diag=diag * d * e, offdiag=offdiag * d * (d - 1) * e)
+                m**4
+                * theory.multilinear_interpolation_mse(m, int(d), diag=diag * d * e, offdiag=offdiag * d * (d - 1) * e)
                 for d, e in zip(dims, each, strict=True)
             ]
         )
