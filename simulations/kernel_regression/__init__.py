@@ -16,13 +16,31 @@ from simulations.kernel_regression.interpolation import (
     piecewise_linear_error,
 )
 from simulations.kernel_regression.power_law import TunedRisk, interpolation_loss, tuned_power_law
+from simulations.kernel_regression.spikes import (
+    HessianParts,
+    TopPair,
+    batch_hessian_tops,
+    cluster_hessian_spectrum,
+    dense_spiked_covariance,
+    dense_spiked_wigner,
+    differentiate_network,
+    spiked_covariance_band,
+    spiked_wigner_band,
+)
 
 __all__ = [
+    "HessianParts",
     "Neighbour",
     "PopulationFit",
     "RidgeFit",
+    "TopPair",
     "TunedRisk",
+    "batch_hessian_tops",
+    "cluster_hessian_spectrum",
     "cube_modes",
+    "dense_spiked_covariance",
+    "dense_spiked_wigner",
+    "differentiate_network",
     "gaussian_ridge",
     "interpolation_loss",
     "learn_every_mode",
@@ -30,6 +48,8 @@ __all__ = [
     "nearest_neighbour",
     "piecewise_linear_error",
     "population_ridge",
+    "spiked_covariance_band",
+    "spiked_wigner_band",
     "teacher_loss",
     "tuned_power_law",
 ]

@@ -1,5 +1,12 @@
 """Kernel and ridge regression in high dimension: learning curves, scaling laws, spectra of random matrices."""
 
+from theory.kernel_regression.curvature import (
+    ClusterOutliers,
+    HessianSplit,
+    cluster_hessian_outliers,
+    gauss_newton_rank_bound,
+    hessian_split,
+)
 from theory.kernel_regression.eigenframework import (
     EigenframeworkResult,
     OptimalRidge,
@@ -23,12 +30,27 @@ from theory.kernel_regression.scaling import (
     teacher_student_loss,
 )
 from theory.kernel_regression.spectra import KernelSpectrum, cube_spectrum, kernel_spectrum
+from theory.kernel_regression.spikes import (
+    Outlier,
+    batch_hessian_outlier,
+    effective_batch_size,
+    spiked_covariance_outlier,
+    wigner_outlier,
+)
 
 __all__ = [
+    "ClusterOutliers",
     "EigenframeworkResult",
+    "HessianSplit",
     "KernelSpectrum",
     "OptimalRidge",
+    "Outlier",
+    "batch_hessian_outlier",
+    "cluster_hessian_outliers",
     "cube_spectrum",
+    "effective_batch_size",
+    "gauss_newton_rank_bound",
+    "hessian_split",
     "kernel_spectrum",
     "krr_risk",
     "learnability",
@@ -43,5 +65,7 @@ __all__ = [
     "resolution_limited_loss",
     "rf_risk",
     "solve_kappa_gamma",
+    "spiked_covariance_outlier",
     "teacher_student_loss",
+    "wigner_outlier",
 ]
