@@ -88,6 +88,14 @@ from simulations.generalization.long_tail import (
     posterior_means,
     singleton_frequency,
 )
+from simulations.generalization.universal import (
+    Predictions,
+    beta_coins,
+    gaussian_mixture_divergence,
+    gaussian_tilted_weight,
+    predict_every_sequence,
+    predict_merged_sequences,
+)
 
 __all__ = [
     "CRITERIA",
@@ -106,11 +114,13 @@ __all__ = [
     "LearningGame",
     "LocationNumbers",
     "NetworkLaws",
+    "Predictions",
     "Replacement",
     "StableLearner",
     "WorstPosterior",
     "all_data_sets",
     "all_signs",
+    "beta_coins",
     "class_mean_losses",
     "coin_sum_tail",
     "conditional_information",
@@ -131,6 +141,8 @@ __all__ = [
     "every_training_set",
     "finite_complexity",
     "finite_field",
+    "gaussian_mixture_divergence",
+    "gaussian_tilted_weight",
     "hardest_instances",
     "hardest_long_tails",
     "hardest_short_tails",
@@ -157,6 +169,8 @@ __all__ = [
     "permuted",
     "play_estimation_game",
     "posterior_means",
+    "predict_every_sequence",
+    "predict_merged_sequences",
     "refit_without_each",
     "replace_one",
     "run_network",
