@@ -24,7 +24,7 @@ Formula = Callable[..., Any]
 
 SIGMA = 1.3
 SPIKES = (1.8, 3.0)  # in units of sigma: above the transition by 30 % and more
-COVARIANCES = ((4.0, 0.5), (3.5, 2.0), (2.5, 0.5))  # spike, features over samples
+COVARIANCES = ((4.0, 0.5), (4.5, 2.0), (3.0, 0.5))  # spike, features over samples
 ROWS = 48  # a top vector has fallen off by 1.8^-96 there
 
 
@@ -35,7 +35,7 @@ def _sizes(run: Run) -> tuple[int, ...]:
 def _wigner(run: Run) -> Sizes:
     """Locations, then overlaps, of all spikes: (sizes, replicates, 2, spikes)."""
     sizes = _sizes(run)
-    matrices = run.size("matrices", quick=1000, standard=10_000, full=100_000)
+    matrices = run.size("matrices", quick=2500, standard=20_000, full=100_000)
     found = []
     for n in sizes:
         tops = [
@@ -50,7 +50,7 @@ def _wigner(run: Run) -> Sizes:
 
 def _covariance(run: Run) -> Sizes:
     sizes = _sizes(run)
-    matrices = run.size("matrices", quick=1000, standard=10_000, full=100_000)
+    matrices = run.size("matrices", quick=2500, standard=20_000, full=100_000)
     found = []
     for n in sizes:
         tops = [
