@@ -16,7 +16,7 @@ from theory import kernel_regression as theory
 
 PAPER = Paper(
     key="granziol2020",
-    title="Learning rates as a function of batch size: several outliers, and the largest stable step",
+    title="Learning rates as a function of batch size: a random matrix theory approach to neural network training",
     authors="Diego Granziol, Stefan Zohren, Stephen Roberts",
     year=2020,
     arxiv="2006.09092",
