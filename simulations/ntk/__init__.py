@@ -12,6 +12,8 @@ from simulations.ntk.depth import (
     weighted_vote,
 )
 from simulations.ntk.gaussian_pairs import deep_kernels, moments, pair_mean
+from simulations.ntk.local_networks import local_kernels, local_network, local_output, torus_spectrum, unit_power
+from simulations.ntk.local_regression import lattice_error, random_design_errors
 from simulations.ntk.networks import (
     ACTIVATIONS,
     Layer,
@@ -58,7 +60,11 @@ __all__ = [
     "kernel_map",
     "kernel_path",
     "labelled_arc",
+    "lattice_error",
     "linearised_descent",
+    "local_kernels",
+    "local_network",
+    "local_output",
     "log_normal",
     "moments",
     "monomial_kernels",
@@ -70,6 +76,7 @@ __all__ = [
     "outputs",
     "pair_mean",
     "polynomial_kernels",
+    "random_design_errors",
     "regression_vote",
     "response_variance",
     "sample_network",
@@ -78,6 +85,8 @@ __all__ = [
     "squared_error",
     "standard_scales",
     "tangent_kernel",
+    "torus_spectrum",
     "two_point",
+    "unit_power",
     "weighted_vote",
 ]
