@@ -44,6 +44,15 @@ from theory.deep_linear.high_dimensional import (
     train_error,
 )
 from theory.deep_linear.modes import mode_strength, mode_time, mode_time_infinite_depth, pretraining_strength
+from theory.deep_linear.noncontrastive import (
+    FixedPoints,
+    PredictorModes,
+    collapses,
+    critical_weight_decay,
+    fixed_points,
+    mode_flow,
+)
+from theory.deep_linear.predictor_matrices import alignment_rate_matrix, direct_pred, no_stop_gradient_hessian
 from theory.deep_linear.riccati import TwoLayerFlow, two_layer_flow
 from theory.deep_linear.unbalanced import UnbalancedModes, hyperbolic_time, unbalanced_modes
 from theory.deep_linear.vector_flow import deep_vector_flow
@@ -52,16 +61,23 @@ __all__ = [
     "CRITICAL_GROWTH",
     "CRITICAL_STOPPING",
     "EdgeOfChaos",
+    "FixedPoints",
     "HessianEigenvalues",
     "MarchenkoPasturQuadrature",
+    "PredictorModes",
     "TwoLayerFlow",
     "UnbalancedModes",
+    "alignment_rate_matrix",
+    "collapses",
     "conditional_test_error",
     "critical_learning_rate",
+    "critical_weight_decay",
     "deep_vector_flow",
+    "direct_pred",
     "edge_of_chaos",
     "end_to_end_flow",
     "end_to_end_velocity",
+    "fixed_points",
     "fuss_catalan_moment",
     "gaussian_lyapunov_exponents",
     "gaussian_product_edge",
@@ -74,6 +90,7 @@ __all__ = [
     "jacobian_mean_square",
     "late_test_error",
     "late_test_error_finite",
+    "mode_flow",
     "mode_stopping_time",
     "mode_strength",
     "mode_time",
@@ -82,6 +99,7 @@ __all__ = [
     "mp_finite_size",
     "mp_quadrature",
     "mp_resolvent",
+    "no_stop_gradient_hessian",
     "optimal_size",
     "optimal_stopping_time",
     "pretraining_strength",
