@@ -1,0 +1,187 @@
+"""Ridge regression on the same samples: its error, its best ridge, and how little it gains over early stopping."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+
+from paper_checks.agreement import Bound, FiniteSize, Identity
+from paper_checks.claim import Run, Trial
+from paper_checks.evidence import Limit, Samples, Sizes
+from paper_checks.papers.advani2017.paper import ALPHAS, PAPER, Array, draw, students
+from simulations.deep_linear import high_dimensional as sim
+from theory.deep_linear import high_dimensional as theory
+
+SNR = 3.0
+RIDGES = np.array([0.1, 1 / SNR, 2.0])
+LARGEST_RATIO = 1.033
+
+
+def _coefficient() -> Array:
+    """Coefficients of 1/N in the error of ridge regression: what each nonzero eigenvalue adds to it."""
+    g = RIDGES[:, None]
+    return np.stack([theory.mp_finite_size(lambda x: (SNR * g**2 + x) / (x + g) ** 2, alpha=alpha) for alpha in ALPHAS])
+
+
+def _solve(run: Run, ridges: Array, group: sim.Students) -> Sizes:
+    sizes = run.size("features", quick=(4, 8, 16, 32), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
+    replicates = run.size("designs", quick=600, standard=9000, full=100_000)
+    return Sizes(sizes, draw(run, sim.ridge_errors, sizes, ALPHAS, replicates, jnp.asarray(ridges), group, ...))
+
+
+@PAPER.claim(
+    "ridge",
+    statement=r"""Ridge regression $w = (X X^T + g)^{-1} X y$ has the test error $\sigma_\epsilon^2 \{1 + m + g (S g -
+    1) \frac{m^2 + m}{2 g m + g + \alpha - 1}\}$, $m$ the mean of $1/(\lambda + g)$, with corrections of order
+    $1/N$.""",
+    source="regularisation; closed form and correction derived",
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.03),
+    controls=("ridge P g", "bias left out", "at its best everywhere"),
+)
+def ridge(run: Run) -> Trial:
+    """Solve for the weights at three ridges, at sizes that double."""
+
+    def predict(ridges: Array = RIDGES, snr: float = SNR) -> Limit:
+        value = theory.ridge_test_error(ridges, alpha=np.array(ALPHAS)[:, None], snr=snr)
+        return Limit(value, _coefficient())
+
+    def best() -> Limit:
+        m = theory.mp_resolvent(RIDGES, alpha=np.array(ALPHAS)[:, None])
+        return Limit(1 + m, _coefficient())
+
+    return Trial(
+        predict=predict,
+        measure=lambda: _solve(run, RIDGES, students(SNR)),
+        controls={
+            "ridge P g": lambda: predict(8 * RIDGES),
+            "bias left out": lambda: predict(snr=0.0),
+            "at its best everywhere": best,
+        },
+    )
+
+
+@PAPER.claim(
+    "optimal_ridge",
+    statement=r"""On any samples the mean test error over teachers and noise is least at the ridge $1/S$, the power of
+    the noise over that of a teacher's weight.""",
+    source="optimal regularisation",
+    # bisection of a derivative: the root is known to rounding over curvature, some 1e-13
+    agreement=Identity(rtol=1e-9),
+    controls=("over P", "over the root of S", "S"),
+)
+def optimal_ridge(run: Run) -> Trial:
+    """Bisect on the sign of the derivative of the test error, on a few designs of every proportion."""
+    N = run.size("features", quick=12, standard=24, full=100)
+    powers, designs = (0.5, 3.0, 20.0), 10
+
+    def measure() -> Array:
+        shared = (jnp.asarray([1e-4, 1e4]), ...)
+        found = [draw(run, sim.best_ridge, (N,), ALPHAS, designs, students(S), *shared)[0] for S in powers]
+        return np.stack(found, axis=2)
+
+    def predict(change: Callable[[Array], Array] = lambda ridge: ridge) -> Array:
+        return np.broadcast_to(change(1 / np.array(powers)), (designs, len(ALPHAS), len(powers)))
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "over P": lambda: predict(lambda ridge: ridge / N),
+            "over the root of S": lambda: predict(np.sqrt),
+            "S": lambda: predict(lambda ridge: 1 / ridge),
+        },
+    )
+
+
+@PAPER.claim(
+    "optimal_ridge_error",
+    statement=r"""At its best ridge, ridge regression has the test error $\sigma_\epsilon^2 [1 + m(1/S)]$.""",
+    source="optimal regularisation",
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.03),
+    controls=("m(S)", "m(1/S) alone", "late times"),
+)
+def optimal_ridge_error(run: Run) -> Trial:
+    """Solve for the weights at the best ridge for three powers, at sizes that double."""
+    powers = np.array([0.5, 3.0, 20.0])
+    alphas = np.array(ALPHAS)[:, None]
+
+    def measure() -> Sizes:
+        sizes = run.size("features", quick=(4, 8, 16, 32), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
+        replicates = run.size("designs", quick=750, standard=10_000, full=100_000)
+        found = [
+            draw(run, sim.ridge_errors, sizes, ALPHAS, replicates, jnp.asarray([1 / S]), students(S), ...)
+            for S in powers
+        ]
+        return Sizes(sizes, np.concatenate(found, axis=3))
+
+    def predict(ridges: Array = 1 / powers, noise: float = 1.0) -> Array:
+        return noise + theory.mp_resolvent(ridges, alpha=alphas)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "m(S)": lambda: predict(powers),
+            "m(1/S) alone": lambda: predict(noise=0.0),
+            "late times": lambda: theory.ridge_test_error(1e-3, alpha=alphas, snr=powers),
+        },
+    )
+
+
+def _ratios(run: Run, N: int, alphas: tuple[float, ...], powers: tuple[float, ...], designs: int) -> Array:
+    """Test errors of gradient descent, stopped at its best, over those of the best ridge, a design each."""
+    found = []
+    for S in powers:
+        group, rate = students(S), jnp.asarray(2.0**-10 * min(max(1.0, S), 60.0))
+        stopped = draw(run, sim.stop_early, (N,), alphas, designs, group, rate, ..., 14)
+        best = draw(run, sim.ridge_errors, (N,), alphas, designs, jnp.asarray([1 / S]), group, ...)[..., 0]
+        found.append(stopped.test[0] / best[0])
+    return np.stack(found, axis=2)
+
+
+@PAPER.claim(
+    "stopping_vs_ridge",
+    statement=r"""On any samples early stopping from zero has no smaller mean test error than the best ridge; with
+    little signal it comes as close as one likes.""",
+    source="early stopping and ridge regression; derived",
+    agreement=Bound(side="lower", tight=1e-3, rounding=1e-10),
+    controls=("a tenth better", "1.01", "exchanged"),
+)
+def stopping_vs_ridge(run: Run) -> Trial:
+    """Stop gradient descent at its best and solve at the best ridge, on the same designs."""
+    N, designs = run.size("features, designs", quick=(12, 30), standard=(24, 200), full=(64, 2000))
+    alphas, powers = (0.25, 0.5, 1.0, 1.25, 4.0), (0.1, 1.0, 10.0, 100.0)
+
+    def swapped() -> Array:
+        return 1 / _ratios(run, N, alphas, powers, designs)
+
+    return Trial(
+        predict=lambda: np.ones((designs, len(alphas), len(powers))),
+        measure=lambda: _ratios(run, N, alphas, powers, designs),
+        controls={
+            "a tenth better": lambda: np.full((designs, len(alphas), len(powers)), 0.9),
+            "1.01": lambda: np.full((designs, len(alphas), len(powers)), 1.01),
+        },
+        counterexamples={"exchanged": swapped},
+    )
+
+
+@PAPER.claim(
+    "stopping_ratio",
+    statement=r"""Early stopping has at most 1.033 times the test error of the best ridge, which it nearly attains
+    around $\alpha = 1.12$, $S = 126$.""",
+    source="early stopping and ridge regression; the constant found numerically",
+    agreement=Bound(side="upper", tight=0.008, rounding=1e-10),
+    controls=("1.02", "1.1"),
+)
+def stopping_ratio(run: Run) -> Trial:
+    """Average ratios over designs of a grid of proportions and powers."""
+    N, designs = run.size("features, designs", quick=(24, 1000), standard=(48, 4000), full=(128, 20_000))
+    alphas, powers = (0.75, 1.125, 1.5), (128.0,)
+    shape = (len(alphas), len(powers))
+
+    return Trial(
+        predict=lambda: np.full(shape, LARGEST_RATIO),
+        measure=lambda: Samples(_ratios(run, N, alphas, powers, designs)),
+        controls={"1.02": lambda: np.full(shape, 1.02), "1.1": lambda: np.full(shape, 1.1)},
+    )
