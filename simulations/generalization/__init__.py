@@ -32,6 +32,7 @@ from simulations.generalization.classical import (
     smallest_cumulant,
     worst_posterior,
 )
+from simulations.generalization.classification import ClassifierErrors, train_linear_classifiers
 from simulations.generalization.estimability import (
     EstimationGame,
     Field,
@@ -101,6 +102,7 @@ __all__ = [
     "CRITERIA",
     "LOSSES",
     "AllSamples",
+    "ClassifierErrors",
     "DrawnErrors",
     "EstimationGame",
     "EveryTrainingSet",
@@ -183,6 +185,7 @@ __all__ = [
     "softmax_pair",
     "solve_error_game",
     "solve_estimation_game",
+    "train_linear_classifiers",
     "train_on_everything",
     "worst_posterior",
 ]

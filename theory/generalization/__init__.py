@@ -29,6 +29,7 @@ from theory.generalization.classical import (
     sauer_bound,
     stability_bound_strongly_convex,
 )
+from theory.generalization.classification import discriminative_error, generative_error
 from theory.generalization.estimability import (
     LinearBias,
     linear_bias_tradeoff,
@@ -104,6 +105,7 @@ __all__ = [
     "class_mean_errors",
     "compare_bounds",
     "cover_count",
+    "discriminative_error",
     "dropconnect_contraction",
     "dropout_contraction",
     "excess_error",
@@ -117,6 +119,7 @@ __all__ = [
     "gaussian_location_information",
     "gaussian_mixture_regret",
     "gaussian_noise_contraction",
+    "generative_error",
     "gibbs_generalization",
     "gibbs_posterior",
     "hoeffding_tail",
