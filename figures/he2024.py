@@ -142,11 +142,14 @@ def contraction(run: Run) -> Drawing:
     draws, steps = run.size("pairs, steps", quick=(300, 200), standard=(300, 1000), full=(1000, 5000))
     d, fine, marked = 3, np.linspace(0, 1, 101), np.linspace(0.1, 0.9, 9)
     bits = (np.arange(2**d)[:, None] >> np.arange(d)) & 1
-    one = lambda ones, rest: np.where(bits == 1, ones, rest).prod(axis=1)  # noqa: E731
+
+    def independent(chance: float) -> Any:
+        return np.prod(np.where(bits == 1, chance, 1 - chance), axis=1)
+
     odd = bits.sum(axis=1) % 2
     pairs = {
         "copies": [np.where(bits.all(axis=1), a, np.where(bits.any(axis=1), 1e-300, 1 - a)) for a in (0.2, 0.7)],
-        "independent": [one(a, 1 - a) for a in (0.2, 0.7)],
+        "independent": [independent(a) for a in (0.2, 0.7)],
         "parity": [np.where(odd == 1, a, 1 - a) / 2 ** (d - 1) for a in (0.2, 0.7)],
     }
     lines = {
@@ -159,7 +162,7 @@ def contraction(run: Run) -> Drawing:
     start = 2 * jax.random.normal(run.key("laws"), (draws, 2 ** (d + 1)))
     found, cloud = [], []
     for rate in marked:
-        channel = jnp.asarray(sim.dropout_channel(bits + 1.0, float(rate)))
+        channel = jnp.asarray(sim.dropout_channel(np.asarray(bits + 1.0, float), float(rate)))
         hardest = sim.hardest_instances(
             run.key(f"{rate}"), sim.contraction_of_pair, start[:4], channel, n_steps=steps
         ).instances

@@ -85,10 +85,14 @@ def network_kernels(run: Run) -> Trial:
     controls=("no second layer", "one group of all", "groups without averaging", "random features for tangent"),
 )
 def hierarchical_kernels(run: Run) -> Trial:
-    """Differentiate sampled networks of two hidden layers."""
+    """Differentiate sampled networks of two hidden layers.
+
+    Inputs have the same patches but for signs, so that groups of some pairs agree within, and those of others do not.
+    """
     networks = run.size("networks", quick=1500, standard=3000, full=100_000)
     n = run.size("width", quick=128, standard=128, full=512)
-    x = _inputs(run, patches=4, size=3)
+    signs = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1]])
+    x = signs[..., None] * _inputs(run, patches=4, size=3)[0]
     return Trial(
         predict=lambda: _kernels(x, (2,)),
         measure=lambda: Samples(over_replicates(sim.local_kernels, run.keys(networks), x, n, (2,))),

@@ -49,7 +49,10 @@ def softmax_pair(point: Array) -> tuple[Array, Array]:
 
 
 def contraction_of_pair(point: Array, channel: Array) -> Array:
-    """Share of the divergence between two laws, given as logits, that a channel lets through; nan outside 0.01 to 100 nats."""
+    """Share of the divergence between two laws, given as logits, that a channel lets through.
+
+    Not a number outside of 0.01 to 100 nats.
+    """
     p, q = softmax_pair(point)
     return _share(kl_divergence(p @ channel, q @ channel), kl_divergence(p, q))
 

@@ -176,7 +176,7 @@ def stopping_vs_ridge(run: Run) -> Trial:
 )
 def stopping_ratio(run: Run) -> Trial:
     """Average ratios over designs of a grid of proportions and powers."""
-    N, designs = run.size("features, designs", quick=(24, 1000), standard=(48, 4000), full=(128, 20_000))
+    N, designs = run.size("features, designs", quick=(24, 3000), standard=(48, 8000), full=(128, 20_000))
     alphas, powers = (0.75, 1.125, 1.5), (128.0,)
     shape = (len(alphas), len(powers))
 

@@ -104,7 +104,7 @@ def stopping_scaling(run: Run) -> Trial:
 def stopping_asymptote(run: Run) -> Trial:
     """Stop gradient descent at signals of 1e6 and 1e8: inverse slopes approach the edge as least eigenvalues do."""
     sizes = run.size("features", quick=(6, 12, 24, 48), standard=(16, 32, 64, 128), full=(32, 64, 128, 256))
-    replicates = run.size("designs", quick=300, standard=3000, full=24_000)
+    replicates = run.size("designs", quick=600, standard=3000, full=24_000)
     alphas, powers = np.array([4.0]), (1e6, 1e8)
 
     def measure() -> Sizes:
