@@ -1,6 +1,7 @@
 """Networks and learners on finite data, all of whose training sets are enumerated."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -59,10 +60,11 @@ def _points(key: int, draws: int, steps: int) -> Array:
     return np.asarray(jnp.concatenate([start, *reached]))
 
 
-def _instances(run: Run) -> Array:
+def _instances(run: Run) -> Callable[[], Array]:
+    """Return what draws the networks, and searches, when it is first asked."""
     draws = run.size("random networks", quick=300, standard=3000, full=100_000)
     steps = run.size("steps of the search", quick=300, standard=2000, full=10_000)
-    return _points(int(run.rng("networks").integers(2**62)), draws, steps)
+    return partial(_points, int(run.rng("networks").integers(2**62)), draws, steps)
 
 
 def _divergences(points: Array) -> Array:
@@ -151,10 +153,10 @@ def kl_hierarchy(run: Run) -> Trial:
 
     @lru_cache
     def theory() -> Array:
-        return _divergences(points)
+        return _divergences(points())
 
     def measure() -> Array:
-        laws = _all_laws(points)
+        laws = _all_laws(points())
         return np.concatenate([np.tile(np.abs(laws.gap), (3, 1)), np.asarray(laws.divergences)[:, 1:].T])
 
     def predict(share: float = 1.0, kept: float = 1.0, at_inputs: float = 1.0) -> Array:
