@@ -1,6 +1,12 @@
 """Generalisation as it happens: samples drawn or enumerated, learners run, games solved."""
 
 from simulations.generalization.adversary import Hardest, hardest_instances
+from simulations.generalization.calibration import (
+    CalibratedFit,
+    average_neighbours,
+    tune_nearest_neighbour,
+    uniform_divergence,
+)
 from simulations.generalization.classical import (
     CRITERIA,
     LOSSES,
@@ -102,6 +108,7 @@ __all__ = [
     "CRITERIA",
     "LOSSES",
     "AllSamples",
+    "CalibratedFit",
     "ClassifierErrors",
     "DrawnErrors",
     "EstimationGame",
@@ -122,6 +129,7 @@ __all__ = [
     "WorstPosterior",
     "all_data_sets",
     "all_signs",
+    "average_neighbours",
     "beta_coins",
     "class_mean_losses",
     "coin_sum_tail",
@@ -187,5 +195,7 @@ __all__ = [
     "solve_estimation_game",
     "train_linear_classifiers",
     "train_on_everything",
+    "tune_nearest_neighbour",
+    "uniform_divergence",
     "worst_posterior",
 ]

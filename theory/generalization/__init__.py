@@ -29,7 +29,12 @@ from theory.generalization.classical import (
     sauer_bound,
     stability_bound_strongly_convex,
 )
-from theory.generalization.classification import discriminative_error, generative_error
+from theory.generalization.classification import (
+    discriminative_error,
+    generative_error,
+    temperature_scaled_kl,
+    uniform_prediction_kl,
+)
 from theory.generalization.estimability import (
     LinearBias,
     linear_bias_tradeoff,
@@ -154,6 +159,8 @@ __all__ = [
     "tail_weight",
     "tau_lower_bound",
     "tau_short_tail_bound",
+    "temperature_scaled_kl",
+    "uniform_prediction_kl",
     "wasserstein_layer_bounds",
     "zipf_frequencies",
     "zipf_singleton_limit",

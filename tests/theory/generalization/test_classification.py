@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.generalization import class_mean_errors, discriminative_error, generative_error
+from theory.generalization import (
+    class_mean_errors,
+    discriminative_error,
+    generative_error,
+    temperature_scaled_kl,
+    uniform_prediction_kl,
+)
 
 signals = st.floats(0, 20)
 
@@ -59,5 +65,47 @@ def test_golden_values_and_limits():
     ],
 )
 def test_bad_input_is_named(call, name):
+    with pytest.raises(ValueError, match=name):
+        call()
+
+
+overlaps, pairs = st.floats(0, 1), st.integers(1, 500)
+
+
+@settings(max_examples=100, deadline=None)
+@given(overlap=overlaps, pair=pairs, confidence=st.floats(1e-6, 1 - 1e-6))
+def test_the_accuracy_is_the_best_confidence(overlap, pair, confidence):
+    best = temperature_scaled_kl(overlap, 2 * pair)
+    assert best <= temperature_scaled_kl(overlap, 2 * pair, confidence) + 1e-12
+    assert -1e-12 <= best <= uniform_prediction_kl(overlap, 2 * pair) + 1e-12
+    assert best <= temperature_scaled_kl(overlap, 2 * pair + 2) + 1e-12
+
+
+@pytest.mark.parametrize(("overlap", "k", "golden"), [(0.3, 4, 0.379557), (0.6, 10, 0.854143)])
+def test_golden_divergences(overlap, k, golden):
+    assert temperature_scaled_kl(overlap, k) == pytest.approx(golden, abs=1e-6)
+    with mpmath.workdps(40):
+        a = mpmath.mpf(overlap)
+        exact = -(1 - a / 2) * mpmath.log(1 - a / 2) - a / 2 * mpmath.log(a / 2 / (k - 1)) - a * mpmath.log(2)
+    assert temperature_scaled_kl(overlap, k) == pytest.approx(float(exact), rel=1e-13)
+
+
+def test_divergences_at_the_ends():
+    assert temperature_scaled_kl(0.0, 10) == 0
+    assert temperature_scaled_kl(1.0, 10) == pytest.approx(np.log(9) / 2, rel=1e-13)
+    assert temperature_scaled_kl(1.0, 2) == pytest.approx(0, abs=1e-15)
+    assert temperature_scaled_kl([0.1, 0.2], [[2], [4]]).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: temperature_scaled_kl(1.1, 4), "overlap"),
+        (lambda: temperature_scaled_kl(0.5, 3), "num_classes"),
+        (lambda: temperature_scaled_kl(0.5, 4, 1.0), "confidence"),
+        (lambda: uniform_prediction_kl(0.5, 0), "num_classes"),
+    ],
+)
+def test_bad_overlaps_are_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
