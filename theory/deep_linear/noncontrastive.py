@@ -207,7 +207,8 @@ def mode_time(
         positive_scalar("tau", tau),
     )
     eta, kappa = _decay_and_kappa(weight_decay, aug_var)
-    if eta == 0.0:
+    # a subnormal decay has lost the digits that the roots need, and does nothing in any time that is finite
+    if eta < np.finfo(float).tiny:
         return time_without_decay(p, p0, product=alpha_p * invariant, kappa=kappa, tau=tau)
     if invariant != 0.0:
         raise ValueError(f"weight_decay must be 0 unless invariant is; got {eta:g} with invariant {invariant:g}")
