@@ -325,7 +325,6 @@ def cluster_hessian_spectrum(
         raise ValueError(f"n_samples must be a multiple of n_clusters = {k}; got {N}")
     length = jnp.sqrt(k * validation.nonnegative("snr", snr, ndim=0))
     keys = jax.random.split(key, validation.integer("n_replicates", n_replicates, minimum=1))
-    # repeated eigenvalues in a batch have been seen to come back from XLA's solver as nan
     return np.linalg.eigvalsh(over_replicates(_cluster_hessian, keys, length, k, size, N, C))[:, ::-1]
 
 
