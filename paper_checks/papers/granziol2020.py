@@ -28,8 +28,8 @@ BATCHES = ((2, 5), (3, 5))  # batch and number of samples
 
 
 def _noise(P: int) -> float:
-    """Return s for which the spectrum of the first batch's noise has the edge 2."""
-    return float(np.sqrt(theory.effective_batch_size(BATCHES[0][0], n_samples=BATCHES[0][1]) / P))
+    """Return s: at 2 samples of 5 the noise of the batch then has a spectrum with the edge 2."""
+    return float(np.sqrt(10 / 3 / P))
 
 
 def _tops(run: Run, P: int, batch: tuple[int, int], draws: int) -> Array:
@@ -140,7 +140,6 @@ def stable_step(run: Run) -> Trial:
     P, draws = run.size("parameters, batches drawn", quick=(64, 400), standard=(128, 2000), full=(512, 4000))
     N = 6
     batches = (1, 2, 3, 5)
-    sizes = np.diff(np.log([theory.effective_batch_size(B, n_samples=N) for B in batches]))
 
     def measure() -> Samples:
         steps = []
@@ -156,10 +155,11 @@ def stable_step(run: Run) -> Trial:
             )
             steps.append(np.log(2 / tops[:, 0]))
         growth = np.diff(np.array(steps), axis=0)
-        return Samples(np.concatenate([growth, sizes[:, None] - growth]).T)
+        return Samples(np.concatenate([growth, -growth]).T)
 
     def predict(least: float = 0.0, most: float = 1.0) -> Array:
-        return np.concatenate([least * sizes, (1 - most) * sizes])
+        sizes = np.diff(np.log([theory.effective_batch_size(B, n_samples=N) for B in batches]))
+        return np.concatenate([least * sizes, -most * sizes])
 
     return Trial(
         predict=predict,

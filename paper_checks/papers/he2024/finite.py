@@ -248,18 +248,16 @@ def _problem(point: jax.Array) -> sim.FiniteProblem:
     return sim.FiniteProblem(jax.nn.softmax(2 * z), loss, jax.nn.softmax(h), 10 ** (1.5 * jnp.tanh(t[0])))
 
 
-def _gap_and_information(point: jax.Array) -> jax.Array:
-    problem = _problem(point)
-    laws = sim.learner_laws(problem, TRAIN)
-    return jnp.stack([laws.gap, laws.mutual_information, problem.inverse_temperature])
+def _gap(point: jax.Array) -> jax.Array:
+    return sim.learner_laws(_problem(point), TRAIN).gap
 
 
 def _share_of_temperature(point: jax.Array) -> jax.Array:
-    gap, _, gamma = _gap_and_information(point)
-    return gap / gamma
+    return _gap(point) / _problem(point).inverse_temperature
 
 
-_evaluate = jax.jit(jax.vmap(_gap_and_information))
+_gaps = jax.jit(jax.vmap(_gap))
+_problems = jax.jit(jax.vmap(_problem))
 
 
 @PAPER.claim(
@@ -281,22 +279,31 @@ def gibbs_bounds(run: Run) -> Trial:
     start = 1.5 * jax.random.normal(run.key("learners"), (draws, dimensions))
 
     @lru_cache
-    def numbers() -> Array:
+    def points() -> Array:
         reached = sim.hardest_instances(run.key("climb"), _share_of_temperature, start[:8], n_steps=steps).instances
-        return np.asarray(_evaluate(jnp.concatenate([start, reached]))).T
+        return np.asarray(jnp.concatenate([start, reached]))
+
+    @lru_cache
+    def learners() -> Array:
+        """Inverse temperature and information of every learner."""
+        found = []
+        for problem in map(sim.FiniteProblem._make, zip(*map(np.asarray, _problems(points())), strict=True)):
+            gamma = float(problem.inverse_temperature)
+            result = gen.gibbs_generalization(
+                problem.loss, problem.p_z, n=TRAIN, inverse_temperature=gamma, prior=problem.prior
+            )
+            found.append((gamma, result.mutual_information))
+        return np.array(found).T
 
     def predict(by_temperature: float = 1.0, by_information: float = 1.0) -> Array:
-        _, information, gamma = numbers()
+        gamma, information = learners()
         return np.array(
-            [
-                by_temperature * gamma / (2 * TRAIN),
-                gen.mutual_information_bound(by_information * np.maximum(information, 0.0), TRAIN),
-            ]
+            [by_temperature * gamma / (2 * TRAIN), gen.mutual_information_bound(by_information * information, TRAIN)]
         )
 
     return Trial(
         predict=predict,
-        measure=lambda: np.tile(numbers()[0], (2, 1)),
+        measure=lambda: np.tile(_gaps(points()), (2, 1)),
         controls={
             "gamma / (5 n)": lambda: predict(by_temperature=0.4),
             "I(W; S) / (8 n)": lambda: predict(by_information=0.25),

@@ -1,7 +1,7 @@
 """Two Gaussian classes and the mean of one: divergences and distances behind linear layers, errors, and gaps."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -17,46 +17,70 @@ from simulations import generalization as sim
 from simulations.replicates import over_replicates
 from theory import generalization as gen
 
+Loss = Callable[[jax.Array], jax.Array]
 
-class Layers(NamedTuple):
-    """Sample size, mean and noise of a class, and the products A_0 = 1, A_1, ... of fixed layers."""
+TEST_POINTS = 20
+REPLICATES = {"quick": 25_000, "standard": 200_000, "full": 2_000_000}
+
+
+class Network(NamedTuple):
+    """A sample of n points, the mean and noise of a class, and fixed linear layers."""
 
     n: int
     mean: Array
     sigma: float
-    products: tuple[Array, ...]
+    weights: tuple[Array, ...]
+
+    @property
+    def products(self) -> list[Array]:
+        """What inputs, A_0 = 1, and layers up to each see of the input."""
+        found = [np.eye(self.mean.size)]
+        for W in self.weights:
+            found.append(W @ found[-1])
+        return found
 
 
-def _layers(run: Run) -> list[Layers]:
+def _two_networks(run: Run) -> list[Network]:
     """Draw networks; the products of the first have ranks 5, 3, 2 and 1, those of the second rank 4 throughout."""
     rng = run.rng("layers")
-    narrowing = [rng.standard_normal((3, 5)), rng.standard_normal((2, 3)), rng.standard_normal((1, 2))]
-    square = [rng.standard_normal((4, 4)), rng.standard_normal((6, 4))]
     found = []
-    for n, d, sigma, weights in ((6, 5, 0.8, narrowing), (3, 4, 1.5, square)):
-        products = [np.eye(d)]
-        for W in weights:
-            products.append(W @ products[-1] / np.sqrt(W.shape[1]))
-        mean = rng.standard_normal(d)
-        found.append(Layers(n, sigma * mean / np.linalg.norm(mean), sigma, tuple(products)))
+    for n, sigma, widths in ((6, 0.8, (5, 3, 2, 1)), (3, 1.5, (4, 4, 6))):
+        weights = tuple(rng.standard_normal((b, a)) / np.sqrt(a) for a, b in pairwise(widths))
+        mean = rng.standard_normal(widths[0])
+        found.append(Network(n, sigma * mean / np.linalg.norm(mean), sigma, weights))
     return found
 
 
-def _behind_layers(run: Run) -> Samples:
-    """Squared distances, and divergences, (replicates, 2, layers of both networks)."""
-    replicates = run.size("replicates", quick=25_000, standard=200_000, full=2_000_000)
-    found = []
-    for k, case in enumerate(_layers(run)):
-        laws = over_replicates(
+def _laws(run: Run, networks: Sequence[Network], replicates: int) -> list[sim.LayerLaws]:
+    """Draw samples for every network, and compare training with fresh points behind every layer."""
+    return [
+        over_replicates(
             sim.layer_laws,
             run.keys(replicates, f"network {k}"),
-            case.n,
-            jnp.asarray(case.mean),
-            jnp.asarray(case.sigma),
-            tuple(jnp.asarray(A) for A in case.products),
+            network.n,
+            jnp.asarray(network.mean),
+            jnp.asarray(network.sigma),
+            tuple(map(jnp.asarray, network.products)),
         )
-        found.append(np.stack([laws.wasserstein, laws.kl], axis=1))
-    return Samples(np.concatenate(found, axis=2))
+        for k, network in enumerate(networks)
+    ]
+
+
+def _gaps(run: Run, networks: Sequence[Network], losses: tuple[Loss, ...], replicates: int) -> list[Array]:
+    """Fit a last layer to samples for every network, and compare losses on fresh points, (replicates, losses)."""
+    return [
+        over_replicates(
+            sim.network_gap,
+            run.keys(replicates, f"network {k}"),
+            network.n,
+            jnp.asarray(network.mean),
+            jnp.asarray(network.sigma),
+            jnp.asarray(network.products[-1]),
+            losses,
+            TEST_POINTS,
+        )
+        for k, network in enumerate(networks)
+    ]
 
 
 @PAPER.claim(
@@ -70,7 +94,7 @@ def _behind_layers(run: Run) -> Samples:
 )
 def gaussian_kl(run: Run) -> Trial:
     """Draw M, condition the joint Gaussian law on it by linear algebra, and compute divergences on ranges of maps."""
-    cases = _layers(run)
+    cases, replicates = _two_networks(run), run.size("replicates", **REPLICATES)
     n = np.concatenate([np.full(len(case.products), case.n) for case in cases])
     ranks = np.concatenate([[np.linalg.matrix_rank(A) for A in case.products] for case in cases])
 
@@ -79,7 +103,7 @@ def gaussian_kl(run: Run) -> Trial:
 
     return Trial(
         predict=predict,
-        measure=lambda: Samples(_behind_layers(run).values[:, 1]),
+        measure=lambda: Samples(np.concatenate([laws.kl for laws in _laws(run, cases, replicates)], axis=1)),
         controls={
             "dimension for rank": lambda: predict(
                 np.concatenate([np.full(len(c.products), c.mean.size) for c in cases])
@@ -103,7 +127,7 @@ def gaussian_kl(run: Run) -> Trial:
 )
 def layer_distance(run: Run) -> Trial:
     """Draw M, condition on it by linear algebra, and compute distances of Gaussian laws with matrix square roots."""
-    cases = _layers(run)
+    cases, replicates = _two_networks(run), run.size("replicates", **REPLICATES)
 
     def predict(matrix: Callable[[Array], Array] = np.asarray) -> Array:
         return np.array(
@@ -119,7 +143,7 @@ def layer_distance(run: Run) -> Trial:
 
     return Trial(
         predict=predict,
-        measure=lambda: Samples(_behind_layers(run).values[:, 0]),
+        measure=lambda: Samples(np.concatenate([laws.wasserstein for laws in _laws(run, cases, replicates)], axis=1)),
         controls={
             "only the mean moves": lambda: at_rate(lambda n: 1 / n),
             "without the 2": lambda: predict() / 2,
@@ -139,7 +163,6 @@ class Classes(NamedTuple):
 
 
 CLASSES = (Classes(5, 4, 1.0, 1.0), Classes(20, 10, 1.5, 1.2), Classes(4, 1, 0.7, 1.0))
-TEST_POINTS = 20
 
 
 def _gaps_at(key: jax.Array, deltas: jax.Array, n: int, d: int) -> jax.Array:
@@ -235,28 +258,17 @@ def gaussian_gap(run: Run) -> Trial:
 def linear_gap(run: Run) -> Trial:
     """Draw samples, fit the class mean of inputs and of features, and compare losses with those of fresh points."""
     replicates = run.size("replicates", quick=30_000, standard=300_000, full=10_000_000)
-    layers = _layers(run)
+    layers = [network._replace(weights=network.weights[:1]) for network in _two_networks(run)]
 
     def measure() -> Samples:
         plain = _losses(run, replicates)
-        found = [plain[..., 3] - plain[..., 2]]
-        for k, case in enumerate(layers):
-            gap = over_replicates(
-                sim.network_gap,
-                run.keys(replicates, f"network {k}"),
-                case.n,
-                jnp.asarray(case.mean),
-                jnp.asarray(case.sigma),
-                jnp.asarray(case.products[1]),
-                (_linear,),
-                TEST_POINTS,
-            )
-            found.append(gap)
-        return Samples(np.concatenate(found, axis=1))
+        return Samples(
+            np.concatenate([plain[..., 3] - plain[..., 2], *_gaps(run, layers, (_linear,), replicates)], axis=1)
+        )
 
     def predict(rate: Callable[[float, float, int, float], float] = lambda s2, size, n, m2: s2 * size / n) -> Array:
         plain = [rate(c.sigma**2, c.d, c.n, c.mean_norm**2) for c in CLASSES]
-        F = [case.products[1] for case in layers]
+        F = [network.products[1] for network in layers]
         deep = [
             rate(c.sigma**2, float(np.sum(A**2)), c.n, float(np.sum((A @ c.mean) ** 2)))
             for c, A in zip(layers, F, strict=True)
@@ -315,27 +327,12 @@ def gaussian_bound(run: Run) -> Trial:
 LOSSES = (_linear, _hinge, _absolute)  # of the signed score; Lipschitz in the output with constant 1
 
 
-class Network(NamedTuple):
-    """A sample of n points, a mean, a noise, and the fixed layers in front of one that is fitted."""
-
-    n: int
-    mean: Array
-    sigma: float
-    weights: tuple[Array, ...]
-
-    @property
-    def features(self) -> Array:
-        """The product of the fixed layers."""
-        return np.linalg.multi_dot([np.eye(self.weights[-1].shape[0]), *self.weights[::-1]])
-
-
 def _networks(run: Run) -> list[Network]:
     """Draw narrowing networks of large and of small weights, with and without a mean, and one of rotations."""
     rng = run.rng("networks")
 
     def drawn(*widths: int, gain: float) -> tuple[Array, ...]:
-        pairs = zip(widths[1:], widths[:-1], strict=True)
-        return tuple(gain * rng.standard_normal((rows, columns)) / np.sqrt(columns) for rows, columns in pairs)
+        return tuple(gain * rng.standard_normal((b, a)) / np.sqrt(a) for a, b in pairwise(widths))
 
     rotations = tuple(np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
     return [
@@ -348,7 +345,7 @@ def _networks(run: Run) -> list[Network]:
 
 def _norm_of_last_layer(network: Network, noise: bool = True) -> float:
     """Root mean square of the mean of Y_i F X_i."""
-    F = network.features
+    F = network.products[-1]
     spread = network.sigma**2 * np.sum(F**2) / network.n if noise else 0.0
     return float(np.sqrt(np.sum((F @ network.mean) ** 2) + spread))
 
@@ -373,20 +370,12 @@ def wasserstein_funnel(run: Run) -> Trial:
     networks = _networks(run)
 
     def measure() -> Samples:
-        found = []
-        for k, network in enumerate(networks):
-            gaps = over_replicates(
-                sim.network_gap,
-                run.keys(replicates, f"network {k}"),
-                network.n,
-                jnp.asarray(network.mean),
-                jnp.asarray(network.sigma),
-                jnp.asarray(network.features),
-                LOSSES,
-                TEST_POINTS,
+        gaps = _gaps(run, networks, LOSSES, replicates)
+        return Samples(
+            np.concatenate(
+                [np.repeat(g, 2 * len(w.products), axis=1) for g, w in zip(gaps, networks, strict=True)], axis=1
             )
-            found.append(np.repeat(gaps, 2 * (len(network.weights) + 1), axis=1))
-        return Samples(np.concatenate(found, axis=1))
+        )
 
     def predict(norm: Callable[[Network], float] = _norm_of_last_layer) -> Array:
         found = []
@@ -404,10 +393,7 @@ def wasserstein_funnel(run: Run) -> Trial:
     def without_operator_norms() -> Array:
         found = []
         for network in networks:
-            products = [np.eye(network.mean.size)]
-            for W in network.weights:
-                products.append(W @ products[-1])
-            distances = [gen.gaussian_layer_wasserstein(network.n, A, sigma=network.sigma) for A in products]
+            distances = [gen.gaussian_layer_wasserstein(network.n, A, sigma=network.sigma) for A in network.products]
             found.append(np.tile(distances, 2 * len(LOSSES)) * _norm_of_last_layer(network))
         return np.concatenate(found)
 
@@ -441,34 +427,21 @@ def wasserstein_order(run: Run) -> Trial:
         norms = [np.linalg.norm(W, 2) for W in weights]
         return np.append(np.cumprod(norms[::-1])[::-1], 1.0)
 
-    @lru_cache
-    def squares() -> Array:
-        found = []
-        for k, network in enumerate(networks):
-            products = [network.weights[0]]
-            for W in network.weights[1:]:
-                products.append(W @ products[-1])
-            laws = over_replicates(
-                sim.layer_laws,
-                run.keys(replicates, f"network {k}"),
-                network.n,
-                jnp.asarray(network.mean),
-                jnp.asarray(network.sigma),
-                tuple(jnp.asarray(A) for A in products),
-            )
-            found.append(laws.wasserstein * above(network.weights)[1:] ** 2)
-        return np.concatenate(found, axis=1)
+    def measure() -> Samples:
+        laws = _laws(run, networks, replicates)
+        squares = [law.wasserstein[:, 1:] * above(w.weights)[1:] ** 2 for law, w in zip(laws, networks, strict=True)]
+        return Samples(np.concatenate(squares, axis=1))
 
-    def predict(layer: slice = slice(None, -1), kept: float = 1.0, normed: bool = True) -> Array:
+    def predict(kept: float = 1.0, normed: bool = True) -> Array:
         found = []
         for network in networks:
             bounds = gen.wasserstein_layer_bounds(network.weights, network.n, sigma=network.sigma)
-            found.append(kept * bounds[layer] ** 2 / (1.0 if normed else above(network.weights)[layer] ** 2))
+            found.append(kept * bounds[:-1] ** 2 / (1.0 if normed else above(network.weights)[:-1] ** 2))
         return np.concatenate(found)
 
     return Trial(
         predict=predict,
-        measure=lambda: Samples(squares()),
+        measure=measure,
         controls={
             "a fifth lost at each layer": lambda: predict(kept=0.8),
             "distances alone": lambda: predict(normed=False),
