@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
+from threadpoolctl import threadpool_limits
 
 from paper_checks import tribunal
 from paper_checks.claim import SCALES, Claim, Run
@@ -285,16 +286,17 @@ def _interrupts_held() -> Iterator[None]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker, initargs=(workers,))
 
 
-def _enter_worker() -> None:
-    """Leave interrupts to the parent, die with it, and share its compilation cache."""
+def _enter_worker(workers: int) -> None:
+    """Leave interrupts to the parent, die with it, share its compilation cache, and take a share of the processors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     configure_jax()
+    limit_blas(workers)
 
 
 def _die_with(parent: BaseProcess) -> None:
@@ -314,6 +316,17 @@ def configure_jax() -> None:
     jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(folder)))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def limit_blas(processes: int) -> None:
+    """Let BLAS and LAPACK use this process's share of the processors.
+
+    Their threads wait in busy loops: with more of them than processors, batches of small systems take ten times as
+    long.
+    """
+    import scipy.linalg  # noqa: F401  a library can be limited only once it is loaded
+
+    threadpool_limits(max(1, (os.cpu_count() or 1) // processes), user_api="blas")
 
 
 def _device() -> str:

@@ -7,10 +7,13 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from paper_checks.runner import limit_blas
+
 settings.register_profile(
     "closedform", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("closedform")
+limit_blas(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from paper_checks import runner, verify
 from paper_checks.registry import UnknownPatternError
@@ -314,3 +315,9 @@ def test_other_children_of_this_process_are_left_alone(counted, monkeypatch, tmp
     finally:
         child.kill()
         child.join()
+
+
+def test_many_processes_leave_linear_algebra_one_thread_each():
+    with threadpool_limits():  # puts the numbers of threads back
+        runner.limit_blas(10**6)
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
