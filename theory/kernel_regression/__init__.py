@@ -16,11 +16,21 @@ from theory.kernel_regression.eigenframework import (
     rf_risk,
     solve_kappa_gamma,
 )
+from theory.kernel_regression.marchenko_pastur import Support, mp_density, mp_stieltjes, mp_support
 from theory.kernel_regression.power_law import (
     powerlaw_critical_noise,
     powerlaw_fitting_ratio,
     powerlaw_krr_risk,
     powerlaw_relative_risk,
+)
+from theory.kernel_regression.ridge import (
+    OptimalRidgeRisk,
+    RidgeRisk,
+    optimal_ridge_isotropic,
+    ridge_risk,
+    ridge_risk_isotropic,
+    ridgeless_risk_finite,
+    ridgeless_risk_isotropic,
 )
 from theory.kernel_regression.scaling import (
     linear_interpolation_mse_1d,
@@ -29,6 +39,7 @@ from theory.kernel_regression.scaling import (
     resolution_limited_loss,
     teacher_student_loss,
 )
+from theory.kernel_regression.silverstein import companion_stieltjes, spectral_density, spectral_edges
 from theory.kernel_regression.spectra import KernelSpectrum, cube_spectrum, kernel_spectrum
 from theory.kernel_regression.spikes import (
     Outlier,
@@ -44,9 +55,13 @@ __all__ = [
     "HessianSplit",
     "KernelSpectrum",
     "OptimalRidge",
+    "OptimalRidgeRisk",
     "Outlier",
+    "RidgeRisk",
+    "Support",
     "batch_hessian_outlier",
     "cluster_hessian_outliers",
+    "companion_stieltjes",
     "cube_spectrum",
     "effective_batch_size",
     "gauss_newton_rank_bound",
@@ -55,16 +70,26 @@ __all__ = [
     "krr_risk",
     "learnability",
     "linear_interpolation_mse_1d",
+    "mp_density",
+    "mp_stieltjes",
+    "mp_support",
     "multilinear_interpolation_mse",
     "nearest_neighbor_mean_sq_distance",
     "optimal_ridge",
+    "optimal_ridge_isotropic",
     "powerlaw_critical_noise",
     "powerlaw_fitting_ratio",
     "powerlaw_krr_risk",
     "powerlaw_relative_risk",
     "resolution_limited_loss",
     "rf_risk",
+    "ridge_risk",
+    "ridge_risk_isotropic",
+    "ridgeless_risk_finite",
+    "ridgeless_risk_isotropic",
     "solve_kappa_gamma",
+    "spectral_density",
+    "spectral_edges",
     "spiked_covariance_outlier",
     "teacher_student_loss",
     "wigner_outlier",
