@@ -54,6 +54,12 @@ from theory.deep_linear.noncontrastive import (
 )
 from theory.deep_linear.predictor_matrices import alignment_rate_matrix, direct_pred, no_stop_gradient_hessian
 from theory.deep_linear.riccati import TwoLayerFlow, two_layer_flow
+from theory.deep_linear.stopping_ratio import (
+    WorstRatio,
+    critical_stopping_ratio,
+    early_stopping_ratio,
+    worst_stopping_ratio,
+)
 from theory.deep_linear.unbalanced import UnbalancedModes, hyperbolic_time, unbalanced_modes
 from theory.deep_linear.vector_flow import deep_vector_flow
 
@@ -67,13 +73,16 @@ __all__ = [
     "PredictorModes",
     "TwoLayerFlow",
     "UnbalancedModes",
+    "WorstRatio",
     "alignment_rate_matrix",
     "collapses",
     "conditional_test_error",
     "critical_learning_rate",
+    "critical_stopping_ratio",
     "critical_weight_decay",
     "deep_vector_flow",
     "direct_pred",
+    "early_stopping_ratio",
     "edge_of_chaos",
     "end_to_end_flow",
     "end_to_end_velocity",
@@ -113,4 +122,5 @@ __all__ = [
     "training_steps",
     "two_layer_flow",
     "unbalanced_modes",
+    "worst_stopping_ratio",
 ]

@@ -1,7 +1,8 @@
 """Errors at every time of training: on given samples, in high dimension, with critical samples, and deep."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -211,11 +212,8 @@ def critical_divergence(run: Run) -> Trial:
         found = []
         for N in sizes:
             schedule = (jnp.asarray(N / 2.0**11), jnp.asarray(11))
-            shape = (max(sizes), max(sizes))
             error = draw(
-                *(run, sim.descent_errors, (N,), (1.0,), replicates, students(1.0), *schedule, ..., 1),
-                shape=shape,
-                name=f"{N}",
+                run, sim.descent_errors, (N,), (1.0,), replicates, students(1.0), *schedule, ..., 1, name=f"{N}"
             ).test
             found.append(error[0, :, 0, 0] / np.sqrt(N))
         return Sizes(sizes, np.stack(found))
@@ -250,43 +248,44 @@ def deep_vector_flow(run: Run) -> Trial:
     rates = [8 * finest, 4 * finest, 2 * finest, finest]
     rng = run.rng()
     X = rng.standard_normal((N, P)) / np.sqrt(N)
-    outside = np.linalg.svd(X)[0][:, P:]
     y = X.T @ rng.standard_normal(N) + 0.5 * rng.standard_normal(P)
-    starts = [
-        networks.balanced(run.key(f"{D}"), (N, *(3,) * (D - 1), 1), strengths=[0.9]) for D in depths
-    ]  # rank one: all layers have singular value 0.9
-    weights = [np.asarray(networks.product(start))[0] for start in starts]
+
+    @cache
+    def starts() -> list[Any]:
+        """Draw networks of rank one: all layers have singular value 0.9."""
+        return [networks.balanced(run.key(f"{D}"), (N, *(3,) * (D - 1), 1), strengths=[0.9]) for D in depths]
+
+    @cache
+    def weights() -> list[Array]:
+        return [np.asarray(networks.product(start))[0] for start in starts()]
 
     def measure() -> Steps:
         task = networks.Task.from_samples(X, y[None], average=False)
         found = [
             networks.descend_at_times(start, task, learning_rates=rates, times=times, observe=networks.product)
-            for start in starts
+            for start in starts()
         ]
         return Steps(rates, np.stack([np.asarray(f)[:, :, 0] for f in found], axis=1))
 
-    def predict(extra: float = 0.0, power: float = 0.0) -> Array:
-        pairs = list(zip(weights, depths, strict=True))
-        if not extra and not power:
-            return np.stack(
-                [deep_linear.deep_vector_flow(times, w, X, y, depth=D) for w, D in zip(weights, depths, strict=True)]
-            )
+    def flow(depth: int | None = None) -> Array:
+        pairs = zip(weights(), depths, strict=True)
+        return np.stack([deep_linear.deep_vector_flow(times, w, X, y, depth=depth or D) for w, D in pairs])
+
+    def wrong(extra: float = 0.0, power: float = 0.0) -> Array:
+        pairs = zip(weights(), depths, strict=True)
         return np.stack([_rough_flow(w, X, y, times, 2 - 2 / D + power / D, D - 1 + extra) for w, D in pairs])
 
     def frozen() -> Array:
-        flow = predict()
-        start = np.stack(weights)[:, None]
-        return flow + (start - flow) @ outside @ outside.T
+        outside = np.linalg.svd(X)[0][:, P:]
+        return flow() + (np.stack(weights())[:, None] - flow()) @ outside @ outside.T
 
     return Trial(
-        predict=predict,
+        predict=flow,
         measure=measure,
         controls={
-            "a shallow student": lambda: np.stack(
-                [deep_linear.deep_vector_flow(times, w, X, y, depth=1) for w in weights]
-            ),
-            "D for D - 1": lambda: predict(extra=1.0),
-            "power 2 - 1/D": lambda: predict(power=1.0),
+            "a shallow student": lambda: flow(1),
+            "D for D - 1": lambda: wrong(extra=1.0),
+            "power 2 - 1/D": lambda: wrong(power=1.0),
             "frozen outside of the samples": frozen,
         },
         scale="largest",

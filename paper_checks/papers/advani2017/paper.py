@@ -41,7 +41,6 @@ def draw(
     alphas: Sequence[float],
     replicates: int,
     *shared: Any,
-    shape: tuple[int, int] | None = None,
     name: str = "",
 ) -> Any:
     """Evaluate a simulator on samples of all sizes and proportions, (sizes, replicates, alphas, ...), in one program.
@@ -50,7 +49,7 @@ def draw(
     """
     pairs = np.array([(N, round(alpha * N)) for N in sizes for alpha in alphas], dtype=float)
     each = jnp.asarray(np.repeat(pairs, replicates, axis=0))
-    room = shape or (max(sizes), ceil(max(sizes) * max(alphas)))
+    room = (max(sizes), ceil(max(sizes) * max(alphas)))
     arguments = (room if value is ... else value for value in shared)
     keys = run.keys(len(each), name or "simulation")
     # chunks of one size, whatever the number of replicates, share a program

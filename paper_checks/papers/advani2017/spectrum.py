@@ -23,7 +23,7 @@ def _functions(x: Array) -> Array:
     means over them differ by $\frac1N \{\frac14 [f(\lambda_-) + f(\lambda_+)] - \frac12 \langle f \rangle\}$ at finite
     $N$, with $\langle f \rangle$ over the arcsine law.""",
     source="Marchenko-Pastur law; correction by Bai and Silverstein",
-    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.03),
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.02),
     controls=("edges of the correlations over P", "without the atom", "correction of complex inputs"),
 )
 def mp_spectrum(run: Run) -> Trial:

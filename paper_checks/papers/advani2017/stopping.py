@@ -16,7 +16,7 @@ from theory.deep_linear import high_dimensional as theory
     statement=r"""The test error is least at the root of $\int_{\lambda > 0} \rho(\lambda) e^{-\lambda t} [1 -
     e^{-\lambda t} (1 + (S + I) \lambda)] d\lambda$, which the best times on drawn samples approach as $1/N$.""",
     source="optimal stopping time",
-    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.05),
+    agreement=FiniteSize(exponent=1, second=2, of="limit", resolution=0.03),
     controls=("one mode of eigenvalue 1", "one mode of mean eigenvalue", "S for S + I", "without lambda"),
 )
 def optimal_stopping(run: Run) -> Trial:
@@ -60,23 +60,20 @@ def optimal_stopping(run: Run) -> Trial:
     statement=r"""With as many samples as features the best stopping time grows in proportion to the signal, as
     $\frac{1 + \sqrt 2}{4} S$.""",
     source="derived from the spectrum at alpha = 1",
-    agreement=FiniteSize(exponent=0.5, second=1, of="limit", resolution=0.1),
+    agreement=FiniteSize(exponent=0.5, second=1, of="limit", resolution=0.06),
     controls=("S / 2", "S / sqrt(2)", "S", "logarithmic"),
 )
 def stopping_scaling(run: Run) -> Trial:
     """Let the signal grow with the size, so that the discrete spectrum near zero is not yet felt."""
     sizes = run.size("features", quick=(6, 12, 24, 48), standard=(16, 32, 64, 128), full=(32, 64, 128, 256))
-    replicates = run.size("designs", quick=600, standard=4800, full=24_000)
+    replicates = run.size("designs", quick=1800, standard=4800, full=24_000)
 
     def measure() -> Sizes:
         found = []
         for N in sizes:
             S = float(N)
-            stopped = draw(
-                *(run, sim.stop_early, (N,), (1.0,), replicates, students(S), jnp.asarray(S / 2**11), ..., 11),
-                shape=(max(sizes), max(sizes)),
-                name=f"{N}",
-            )
+            rate = jnp.asarray(S / 2**11)
+            stopped = draw(run, sim.stop_early, (N,), (1.0,), replicates, students(S), rate, ..., 11, name=f"{N}")
             found.append(stopped.time[0, :, 0] / S)
         return Sizes(sizes, np.stack(found))
 
@@ -109,10 +106,14 @@ def stopping_asymptote(run: Run) -> Trial:
 
     def measure() -> Sizes:
         rate = jnp.asarray(2.0**-6)
-        low, high = (
-            draw(run, sim.stop_early, sizes, tuple(alphas), replicates, students(S), rate, ..., 13).time for S in powers
-        )
-        return Sizes(sizes, np.log(powers[1] / powers[0]) / (high - low))
+        found = []
+        for N in sizes:
+            low, high = (
+                draw(run, sim.stop_early, (N,), tuple(alphas), replicates, students(S), rate, ..., 13, name=f"{N}").time
+                for S in powers
+            )
+            found.append(np.log(powers[1] / powers[0]) / (high - low)[0])
+        return Sizes(sizes, np.stack(found))
 
     return Trial(
         predict=lambda: 1 / theory.stopping_time_slope(alpha=alphas),
