@@ -16,6 +16,7 @@ from simulations.kernel_regression.interpolation import (
     piecewise_linear_error,
 )
 from simulations.kernel_regression.power_law import TunedRisk, interpolation_loss, tuned_power_law
+from simulations.kernel_regression.self_distillation import Generations, TunedWeight, distil, tune_last_weight
 from simulations.kernel_regression.spikes import (
     HessianParts,
     TopPair,
@@ -29,18 +30,21 @@ from simulations.kernel_regression.spikes import (
 )
 
 __all__ = [
+    "Generations",
     "HessianParts",
     "Neighbour",
     "PopulationFit",
     "RidgeFit",
     "TopPair",
     "TunedRisk",
+    "TunedWeight",
     "batch_hessian_tops",
     "cluster_hessian_spectrum",
     "cube_modes",
     "dense_spiked_covariance",
     "dense_spiked_wigner",
     "differentiate_network",
+    "distil",
     "gaussian_ridge",
     "interpolation_loss",
     "learn_every_mode",
@@ -51,5 +55,6 @@ __all__ = [
     "spiked_covariance_band",
     "spiked_wigner_band",
     "teacher_loss",
+    "tune_last_weight",
     "tuned_power_law",
 ]

@@ -39,6 +39,15 @@ from theory.kernel_regression.scaling import (
     resolution_limited_loss,
     teacher_student_loss,
 )
+from theory.kernel_regression.self_distillation import (
+    optimal_distillation_weight,
+    self_distillation_crossing,
+    self_distillation_fit,
+    self_distillation_predict,
+    self_distillation_rate,
+    self_distillation_shrinkage,
+    self_distillation_weights,
+)
 from theory.kernel_regression.silverstein import companion_stieltjes, spectral_density, spectral_edges
 from theory.kernel_regression.spectra import KernelSpectrum, cube_spectrum, kernel_spectrum
 from theory.kernel_regression.spikes import (
@@ -75,6 +84,7 @@ __all__ = [
     "mp_support",
     "multilinear_interpolation_mse",
     "nearest_neighbor_mean_sq_distance",
+    "optimal_distillation_weight",
     "optimal_ridge",
     "optimal_ridge_isotropic",
     "powerlaw_critical_noise",
@@ -87,6 +97,12 @@ __all__ = [
     "ridge_risk_isotropic",
     "ridgeless_risk_finite",
     "ridgeless_risk_isotropic",
+    "self_distillation_crossing",
+    "self_distillation_fit",
+    "self_distillation_predict",
+    "self_distillation_rate",
+    "self_distillation_shrinkage",
+    "self_distillation_weights",
     "solve_kappa_gamma",
     "spectral_density",
     "spectral_edges",
