@@ -1,5 +1,14 @@
 """Deep linear networks: exact learning dynamics, spectra at initialisation, high-dimensional averages."""
 
+from theory.deep_linear.best_response import (
+    BestResponse,
+    best_response_curvature,
+    best_response_derivative,
+    best_response_gates,
+    best_response_objective,
+    jacobian_best_response,
+    local_best_response,
+)
 from theory.deep_linear.curvature import (
     HessianEigenvalues,
     critical_learning_rate,
@@ -66,6 +75,7 @@ from theory.deep_linear.vector_flow import deep_vector_flow
 __all__ = [
     "CRITICAL_GROWTH",
     "CRITICAL_STOPPING",
+    "BestResponse",
     "EdgeOfChaos",
     "FixedPoints",
     "HessianEigenvalues",
@@ -75,6 +85,10 @@ __all__ = [
     "UnbalancedModes",
     "WorstRatio",
     "alignment_rate_matrix",
+    "best_response_curvature",
+    "best_response_derivative",
+    "best_response_gates",
+    "best_response_objective",
     "collapses",
     "conditional_test_error",
     "critical_learning_rate",
@@ -96,9 +110,11 @@ __all__ = [
     "gradient_gain",
     "hessian_eigenvalues",
     "hyperbolic_time",
+    "jacobian_best_response",
     "jacobian_mean_square",
     "late_test_error",
     "late_test_error_finite",
+    "local_best_response",
     "mode_flow",
     "mode_stopping_time",
     "mode_strength",
