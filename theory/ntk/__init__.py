@@ -20,7 +20,7 @@ from theory.ntk.finite_width import (
     output_kurtosis_coefficient,
     polynomial_rank_bound,
 )
-from theory.ntk.gaussian_distance import w1_width_coefficient
+from theory.ntk.gaussian_distance import w1_width_coefficient, w1_width_correction
 from theory.ntk.infinite_depth import (
     MajorityLimit,
     SingularLimit,
@@ -43,7 +43,7 @@ from theory.ntk.local_kernels import (
     local_kernel,
 )
 from theory.ntk.quadrature import gaussian_mean, hermite_coefficients
-from theory.ntk.random_features import snnk_feature_variance
+from theory.ntk.random_features import UnitEstimate, snnk_feature_variance, snnk_gaussian_unit
 from theory.ntk.vertices import (
     Decay,
     Expansion,
@@ -74,6 +74,7 @@ __all__ = [
     "SingularLimit",
     "SmallVariance",
     "Tuning",
+    "UnitEstimate",
     "circle_eigenvalues",
     "critical_curvature",
     "critical_decay",
@@ -110,7 +111,9 @@ __all__ = [
     "singular_limit",
     "small_variance_series",
     "snnk_feature_variance",
+    "snnk_gaussian_unit",
     "susceptibilities",
     "vertex_slope",
     "w1_width_coefficient",
+    "w1_width_correction",
 ]
