@@ -27,6 +27,14 @@ from simulations.ntk.networks import (
     standard_scales,
     tangent_kernel,
 )
+from simulations.ntk.output_distance import OutputLaw, output_law, sampled_distance
+from simulations.ntk.random_features import (
+    FeatureMoments,
+    UnitMoments,
+    decoupled_layers,
+    feature_moments,
+    gaussian_unit_moments,
+)
 from simulations.ntk.scale_mixtures import gamma, log_normal, mutual_information, negentropy, two_point
 from simulations.ntk.signal_propagation import (
     connected_correlations,
@@ -44,15 +52,21 @@ from simulations.ntk.training import gradient_descent, linearised_descent, squar
 __all__ = [
     "ACTIVATIONS",
     "DeepKernels",
+    "FeatureMoments",
     "Layer",
     "Network",
+    "OutputLaw",
     "Scales",
+    "UnitMoments",
     "abc_scales",
     "connected_correlations",
     "critical_tuning",
+    "decoupled_layers",
     "deep_kernels",
     "difference_path",
+    "feature_moments",
     "gamma",
+    "gaussian_unit_moments",
     "gradient_descent",
     "growth",
     "hermite_activation",
@@ -73,6 +87,7 @@ __all__ = [
     "nearest_label",
     "negentropy",
     "ntk_scales",
+    "output_law",
     "outputs",
     "pair_mean",
     "polynomial_kernels",
@@ -81,6 +96,7 @@ __all__ = [
     "response_variance",
     "sample_network",
     "sample_variances",
+    "sampled_distance",
     "separation",
     "squared_error",
     "standard_scales",
