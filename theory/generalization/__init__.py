@@ -35,6 +35,14 @@ from theory.generalization.classification import (
     temperature_scaled_kl,
     uniform_prediction_kl,
 )
+from theory.generalization.comp_sum import (
+    comp_sum_loss,
+    conditional_risk,
+    h_consistency_bound,
+    h_consistency_transform,
+    h_consistency_upper,
+    minimal_risk,
+)
 from theory.generalization.estimability import (
     LinearBias,
     linear_bias_tradeoff,
@@ -108,7 +116,9 @@ __all__ = [
     "binomial_tail",
     "chernoff_tail",
     "class_mean_errors",
+    "comp_sum_loss",
     "compare_bounds",
+    "conditional_risk",
     "cover_count",
     "discriminative_error",
     "dropconnect_contraction",
@@ -127,6 +137,9 @@ __all__ = [
     "generative_error",
     "gibbs_generalization",
     "gibbs_posterior",
+    "h_consistency_bound",
+    "h_consistency_transform",
+    "h_consistency_upper",
     "hoeffding_tail",
     "individual_sample_bound",
     "kl_ball_bound",
@@ -136,6 +149,7 @@ __all__ = [
     "massart_bound",
     "maurer_constant",
     "memorization_limited_excess",
+    "minimal_risk",
     "minimax_estimation_failure",
     "mixture_regret_bernoulli",
     "mutual_information_bound",
