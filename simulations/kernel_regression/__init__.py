@@ -1,5 +1,6 @@
 """Ridge, random-feature and kernel regression as done: data drawn, systems solved, risks counted."""
 
+from simulations.kernel_regression.aggregates import BagFits, BagLosses, bag_losses, fit_bags, learn_from_bags
 from simulations.kernel_regression.designs import (
     PopulationFit,
     RidgeFit,
@@ -30,6 +31,8 @@ from simulations.kernel_regression.spikes import (
 )
 
 __all__ = [
+    "BagFits",
+    "BagLosses",
     "Generations",
     "HessianParts",
     "Neighbour",
@@ -38,6 +41,7 @@ __all__ = [
     "TopPair",
     "TunedRisk",
     "TunedWeight",
+    "bag_losses",
     "batch_hessian_tops",
     "cluster_hessian_spectrum",
     "cube_modes",
@@ -45,9 +49,11 @@ __all__ = [
     "dense_spiked_wigner",
     "differentiate_network",
     "distil",
+    "fit_bags",
     "gaussian_ridge",
     "interpolation_loss",
     "learn_every_mode",
+    "learn_from_bags",
     "multilinear_error",
     "nearest_neighbour",
     "piecewise_linear_error",
