@@ -16,6 +16,7 @@ from theory.deep_linear.curvature import (
     top_hessian_eigenvalue,
     training_steps,
 )
+from theory.deep_linear.direct_predictor import critical_direct_pred_eps, direct_pred_flow
 from theory.deep_linear.edge_of_chaos import (
     EdgeOfChaos,
     edge_of_chaos,
@@ -52,6 +53,12 @@ from theory.deep_linear.high_dimensional import (
     test_error,
     train_error,
 )
+from theory.deep_linear.missing_ingredients import (
+    NetworkVelocity,
+    network_velocity,
+    no_stop_gradient_rate,
+    weights_without_predictor,
+)
 from theory.deep_linear.modes import mode_strength, mode_time, mode_time_infinite_depth, pretraining_strength
 from theory.deep_linear.noncontrastive import (
     FixedPoints,
@@ -61,6 +68,7 @@ from theory.deep_linear.noncontrastive import (
     fixed_points,
     mode_flow,
 )
+from theory.deep_linear.predictor_alignment import PredictorFlow, predictor_flow
 from theory.deep_linear.predictor_matrices import alignment_rate_matrix, direct_pred, no_stop_gradient_hessian
 from theory.deep_linear.riccati import TwoLayerFlow, two_layer_flow
 from theory.deep_linear.stopping_ratio import (
@@ -80,6 +88,8 @@ __all__ = [
     "FixedPoints",
     "HessianEigenvalues",
     "MarchenkoPasturQuadrature",
+    "NetworkVelocity",
+    "PredictorFlow",
     "PredictorModes",
     "TwoLayerFlow",
     "UnbalancedModes",
@@ -91,11 +101,13 @@ __all__ = [
     "best_response_objective",
     "collapses",
     "conditional_test_error",
+    "critical_direct_pred_eps",
     "critical_learning_rate",
     "critical_stopping_ratio",
     "critical_weight_decay",
     "deep_vector_flow",
     "direct_pred",
+    "direct_pred_flow",
     "early_stopping_ratio",
     "edge_of_chaos",
     "end_to_end_flow",
@@ -124,9 +136,12 @@ __all__ = [
     "mp_finite_size",
     "mp_quadrature",
     "mp_resolvent",
+    "network_velocity",
     "no_stop_gradient_hessian",
+    "no_stop_gradient_rate",
     "optimal_size",
     "optimal_stopping_time",
+    "predictor_flow",
     "pretraining_strength",
     "ridge_test_error",
     "stopping_time_slope",
@@ -138,5 +153,6 @@ __all__ = [
     "training_steps",
     "two_layer_flow",
     "unbalanced_modes",
+    "weights_without_predictor",
     "worst_stopping_ratio",
 ]

@@ -5,14 +5,13 @@ covariance whose views add noise of variance ``aug_var``, W_p and F = W W^T come
 mode obeys two equations of its own for its eigenvalues p and s, with :math:`\kappa = 1 +` ``aug_var``.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from theory.deep_linear._checks import broadcast
+from theory.deep_linear._integration import integrate, moments
 from theory.deep_linear._predictor_clock import time_with_decay, time_without_decay
 from theory.deep_linear.predictor_matrices import alignment_rate_matrix, direct_pred, no_stop_gradient_hessian
 from theory.validation import finite, nonnegative, positive, positive_scalar, scalar
@@ -31,8 +30,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
-RTOL, ATOL = 1e-12, 1e-14
 
 
 class PredictorModes(NamedTuple):
@@ -112,9 +109,7 @@ def mode_flow(
     >>> (s - p**2).round(9).ravel()
     array([0.26, 0.26])
     """
-    t = np.atleast_1d(nonnegative("t", t))
-    if t.ndim != 1:
-        raise ValueError(f"t must have 0 or 1 axes; got {t.ndim}")
+    t = moments(t)
     p0, s0, tau0 = finite("p0", p0), nonnegative("s0", s0), finite("tau0", tau0)
     shape = broadcast(p0=p0, s0=s0, tau0=tau0)
     if len(shape) > 1:
@@ -124,24 +119,23 @@ def mode_flow(
     eta, kappa = _decay_and_kappa(weight_decay, aug_var)
     beta = None if ema_rate is None else positive_scalar("ema_rate", ema_rate)
 
-    times, order = np.unique(t, return_inverse=True)
     if beta is None:
 
-        def fixed_ratio(_: float, state: Array) -> Array:
-            p, log_s = state.reshape(2, -1)
+        def fixed_ratio(state: Array) -> Array:
+            p, log_s = state
             drive = tau0 - kappa * p
-            return np.concatenate([alpha_p * s0 * np.exp(log_s) * drive - eta * p, 2.0 * (p * drive - eta)])
+            return np.stack([alpha_p * s0 * np.exp(log_s) * drive - eta * p, 2.0 * (p * drive - eta)])
 
-        p, log_s = _integrate(fixed_ratio, np.stack([p0, np.zeros_like(p0)]), times)[:, order]
+        p, log_s = np.moveaxis(integrate(fixed_ratio, np.stack([p0, np.zeros_like(p0)]), t), 1, 0)
         return PredictorModes(p, s0 * np.exp(log_s), np.broadcast_to(tau0, p.shape).copy())
 
-    def moving_target(_: float, state: Array) -> Array:
-        p, online, target = state.reshape(3, -1)
+    def moving_target(state: Array) -> Array:
+        p, online, target = state
         pull = target - kappa * p * online
         moves = alpha_p * s0 * online * pull - eta * p, p * pull - eta * online, beta * (online - target)
-        return np.concatenate(moves)
+        return np.stack(moves)
 
-    p, online, target = _integrate(moving_target, np.stack([p0, np.ones_like(p0), tau0]), times)[:, order]
+    p, online, target = np.moveaxis(integrate(moving_target, np.stack([p0, np.ones_like(p0), tau0]), t), 1, 0)
     with np.errstate(divide="ignore"):
         return PredictorModes(p, s0 * online**2, target / online)
 
@@ -341,14 +335,3 @@ def collapses(
 def _decay_and_kappa(weight_decay: ArrayLike, aug_var: ArrayLike) -> tuple[float, float]:
     eta = nonnegative("weight_decay", weight_decay, ndim=0)
     return float(eta), 1.0 + float(nonnegative("aug_var", aug_var, ndim=0))
-
-
-def _integrate(velocity: Callable[[float, Array], Array], start: Array, times: Array) -> Array:
-    """Integrate from ``start``, (variables, modes), at time 0; return (variables, times, modes)."""
-    states = np.broadcast_to(start.reshape(-1, 1), (start.size, times.size))
-    if times.size and times[-1] > 0.0:
-        solution = solve_ivp(velocity, (0.0, times[-1]), start.ravel(), "DOP853", times, rtol=RTOL, atol=ATOL)
-        if not solution.success:
-            raise RuntimeError(f"the flow could not be integrated to t = {times[-1]:g}: {solution.message}")
-        states = solution.y
-    return np.moveaxis(states.reshape(*start.shape, times.size), 2, 1)

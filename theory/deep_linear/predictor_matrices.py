@@ -48,7 +48,7 @@ def alignment_rate_matrix(
     ----------
     Tian, Chen and Ganguli, arXiv:2102.06810, the theorem on eigenspace alignment.
     """
-    w_p, f = _symmetric("w_p", w_p), _symmetric("f", f)
+    w_p, f = symmetric_matrix("w_p", w_p), symmetric_matrix("f", f)
     if w_p.shape != f.shape:
         raise ValueError(f"f must have the shape of w_p, {w_p.shape}; got {f.shape}")
     alpha_p, tau = positive_scalar("alpha_p", alpha_p), positive_scalar("tau", tau)
@@ -88,7 +88,11 @@ def no_stop_gradient_hessian(
     ----------
     Tian, Chen and Ganguli, arXiv:2102.06810, the theorem on the need of stop-gradient.
     """
-    w_p, x_cov, aug_cov = _square("w_p", w_p), _symmetric("x_cov", x_cov), _symmetric("aug_cov", aug_cov)
+    w_p, x_cov, aug_cov = (
+        square_matrix("w_p", w_p),
+        symmetric_matrix("x_cov", x_cov),
+        symmetric_matrix("aug_cov", aug_cov),
+    )
     if x_cov.shape != aug_cov.shape:
         raise ValueError(f"aug_cov must have the shape of x_cov, {x_cov.shape}; got {aug_cov.shape}")
     eta = float(nonnegative("weight_decay", weight_decay, ndim=0))
@@ -130,7 +134,7 @@ def direct_pred(f_corr: ArrayLike, *, eps: float = 0.1) -> Array:
     array([[4., 0.],
            [0., 3.]])
     """
-    f_corr = _symmetric("f_corr", f_corr)
+    f_corr = symmetric_matrix("f_corr", f_corr)
     lift = float(nonnegative("eps", eps, ndim=0))
     s, basis = np.linalg.eigh(f_corr)
     if s[0] < -1e-12 * np.abs(s).max():
@@ -139,15 +143,17 @@ def direct_pred(f_corr: ArrayLike, *, eps: float = 0.1) -> Array:
     return (basis * (np.sqrt(s) + lift * s[-1])) @ basis.T
 
 
-def _square(name: str, value: ArrayLike) -> Array:
+def square_matrix(name: str, value: ArrayLike) -> Array:
+    """Return a finite, square, non-empty matrix, or raise ValueError."""
     matrix = finite(name, value, ndim=2)
     if matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"{name} must be square; got the shape {matrix.shape}")
     return matrix
 
 
-def _symmetric(name: str, value: ArrayLike) -> Array:
-    matrix = _square(name, value)
+def symmetric_matrix(name: str, value: ArrayLike) -> Array:
+    """Return a finite matrix that is symmetric to 1e-10 of its largest entry, or raise ValueError."""
+    matrix = square_matrix(name, value)
     asymmetry = np.abs(matrix - matrix.T).max()
     if asymmetry > 1e-10 * np.abs(matrix).max():
         raise ValueError(f"{name} must be symmetric; got an asymmetry of {asymmetry:g}")
