@@ -32,7 +32,7 @@ STARTS = np.array([0.198, 0.202, 0.4, 1.2])
     are $2 \eta - \tau p_\pm$, and $-\eta$ at 0. With a target that moves, $\tau$ ends at 1.""",
     source="fixed points under weight decay; rates derived",
     agreement=Identity(rtol=1e-9),
-    controls=("scatter left out", "p_- learned", "s = p^2", "all modes learned", "target at half strength", "no decay"),
+    controls=("scatter left out", "p_- learned", "s = p^2", "all modes learned", "target 5 % weaker", "no decay"),
 )
 def fixed_points(run: Run) -> Trial:
     """Gradient descent to rest from both sides of the unstable point, for three alpha_p and for a moving target."""
@@ -91,7 +91,7 @@ def fixed_points(run: Run) -> Trial:
             "p_- learned": lambda: predict(lambda: np.where(lower < STARTS, lower, 0.0)),
             "s = p^2": lambda: predict(multipliers=np.ones(3)),
             "all modes learned": lambda: predict(lambda: np.full(len(STARTS), upper)),
-            "target at half strength": lambda: predict(tau=0.95),
+            "target 5 % weaker": lambda: predict(tau=0.95),
             "no decay": lambda: predict(decay=0.0),
         },
         scale=1.0,

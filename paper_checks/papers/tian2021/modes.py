@@ -1,5 +1,6 @@
 """Common modes of predictor and representation: their courses, what they conserve, and how long they take."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from simulations.deep_linear.noncontrastive_training import (
 from theory.deep_linear import noncontrastive as solve
 
 RULE = {"alpha_p": 1.7, "weight_decay": 0.08, "aug_var": 0.3}
+TAU = 0.9  # of passages
 
 
 def _strengths(n: int) -> tuple[Array, Array]:
@@ -183,6 +185,31 @@ def _measured_passages(cases: Passages, bases: Bases, *, alpha_p: float, tau: fl
     return np.asarray(jax.jit(jax.vmap(one))(*(jnp.asarray(part) for part in cases)))
 
 
+def _predicted_passages(
+    cases: Passages,
+    *,
+    alpha_p: float,
+    tau: float,
+    invariant: float = 1.0,
+    decay: float = 1.0,
+    scatter: float = 1.0,
+) -> Array:
+    """Take times from the closed form, with parameters multiplied by other numbers than 1 where they are to be wrong.
+
+    Where a wrong one has a fixed point on the way, and no time to offer, the right one stands in.
+    """
+    found = []
+    for start, levels, c, eta, aug_var in zip(*cases, strict=True):
+        right = {"invariant": c, "weight_decay": eta, "aug_var": aug_var, "tau": TAU}
+        wrong = {"invariant": invariant * c, "weight_decay": decay * eta, "aug_var": scatter * aug_var, "tau": tau}
+        try:
+            passed = solve.mode_time(levels, p0=start, alpha_p=alpha_p, **wrong)
+        except ValueError:
+            passed = solve.mode_time(levels, p0=start, alpha_p=alpha_p, **right)
+        found.append(passed)
+    return np.stack(found)
+
+
 def _bases(run: Run) -> Bases:
     drawn = draw_bases(run.rng(), run.size("inputs", quick=5, standard=12, full=64), 3)
     return Bases(drawn.outputs, drawn.inputs[:, :3])
@@ -204,7 +231,7 @@ def _bases(run: Run) -> Bases:
 )
 def mode_time(run: Run) -> Trial:
     """Passages to the learned state from both sides, to collapse, and to collapse above the critical decay."""
-    bases, alpha_p, tau = _bases(run), 1.8, 0.9
+    bases, alpha_p, tau = _bases(run), 1.8, TAU
     cases = _passages(
         (0.25, (0.3, 0.4, 0.55), 0.0, 0.1, 0.2),
         (1.4, (1.1, 0.8, 0.66), 0.0, 0.1, 0.2),
@@ -214,20 +241,10 @@ def mode_time(run: Run) -> Trial:
         (0.9, (0.5, 0.2, 0.1), 0.0, 0.15, 1.0),
     )
 
-    def predict(decay: float = 1.0, scatter: float = 1.0, tau: float = tau, pace: float = 1.0) -> Array:
-        found = []
-        for start, levels, _, eta, aug_var in zip(*cases, strict=True):
-            try:
-                passed = solve.mode_time(
-                    levels, p0=start, alpha_p=alpha_p, weight_decay=decay * eta, aug_var=scatter * aug_var, tau=tau
-                )
-            except ValueError:  # the wrong formula has a fixed point on the way
-                passed = np.zeros_like(levels)
-            found.append(pace * passed)
-        return np.stack(found)
+    predict = partial(_predicted_passages, cases, alpha_p=alpha_p, tau=tau)
 
     def rootless() -> Array:
-        """Leave ln|p| out of the antiderivative: dp / (kappa (p - p_-)(p - p_+)) divided by the middle of the roots."""
+        """Leave the term ln|p| / (p_- p_+) out of G, in the passages below the critical decay."""
         times = predict()
         for row in range(4):
             lower, upper = solve.fixed_points(weight_decay=0.1, aug_var=0.2, tau=tau)
@@ -242,7 +259,7 @@ def mode_time(run: Run) -> Trial:
             "decay left out": lambda: predict(decay=0.0),
             "scatter left out": lambda: predict(scatter=0.0),
             "target at full strength": lambda: predict(tau=1.0),
-            "alpha_p in the rate": lambda: predict(pace=1 / alpha_p),
+            "alpha_p in the rate": lambda: predict() / alpha_p,
             "root at 0 left out": rootless,
         },
     )
@@ -258,7 +275,7 @@ def mode_time(run: Run) -> Trial:
 )
 def mode_time_no_decay(run: Run) -> Trial:
     """Passages with the invariant positive, negative and zero; from negative predictors, and to collapse."""
-    bases, alpha_p, tau = _bases(run), 1.8, 0.9
+    bases, alpha_p, tau = _bases(run), 1.8, TAU
     cases = _passages(
         (-0.6, (-0.3, 0.2, 0.6), 0.2, 0.0, 0.3),
         (1.5, (1.2, 0.9, 0.75), 0.4, 0.0, 0.3),
@@ -268,25 +285,15 @@ def mode_time_no_decay(run: Run) -> Trial:
         (0.2, (0.3, 0.5, 0.65), 0.0, 0.0, 0.3),
     )
 
-    def predict(factor: float = 1.0, scatter: float = 1.0, tau: float = tau) -> Array:
-        found = []
-        for start, levels, invariant, _, aug_var in zip(*cases, strict=True):
-            try:
-                passed = solve.mode_time(
-                    levels, p0=start, invariant=factor * invariant, alpha_p=alpha_p, aug_var=scatter * aug_var, tau=tau
-                )
-            except ValueError:  # the wrong formula has a fixed point on the way
-                passed = np.zeros_like(levels)
-            found.append(passed)
-        return np.stack(found)
+    predict = partial(_predicted_passages, cases, alpha_p=alpha_p, tau=tau)
 
     return Trial(
         predict=predict,
         measure=lambda: _measured_passages(cases, bases, alpha_p=alpha_p, tau=tau),
         controls={
-            "on the invariant curve": lambda: predict(factor=0.0),
-            "c for alpha_p c": lambda: predict(factor=1 / alpha_p),
-            "sign of c": lambda: predict(factor=-1.0),
+            "on the invariant curve": lambda: predict(invariant=0.0),
+            "c for alpha_p c": lambda: predict(invariant=1 / alpha_p),
+            "sign of c": lambda: predict(invariant=-1.0),
             "scatter left out": lambda: predict(scatter=0.0),
             "target at full strength": lambda: predict(tau=1.0),
         },
