@@ -13,6 +13,7 @@ from benchmarks import _deep_linear_rivals as rivals
 from benchmarks import _references as references
 from benchmarks._errors import Case, Point, apart, together
 from theory import deep_linear
+from theory.deep_linear import noncontrastive
 
 Array = NDArray[np.float64]
 Draw = np.random.Generator
@@ -26,6 +27,7 @@ def deep_linear_cases(rng: Draw) -> list[Case]:
         *_strengths(rng),
         *_times(rng),
         *_unbalanced(rng),
+        *_predictors(rng),
         *_curvature(rng),
         *_matrices(rng),
         *_products(rng),
@@ -128,6 +130,34 @@ def _unbalanced(rng: Draw) -> list[Case]:
         {"tanh(theta / 2) as printed": together(rivals.printed_angles)},
     )
     return [modes, times]
+
+
+def _predictors(rng: Draw) -> list[Case]:
+    n = 80
+    aug_var, tau = _decades(rng, n, -3, 1), _decades(rng, n, -1, 1)
+    eta = tau**2 / (4 * (1 + aug_var)) * _decades(rng, n, -8, -0.01)
+    lower, upper = deep_linear.fixed_points(weight_decay=eta, aug_var=aug_var, tau=tau)
+    p, p0 = lower + (upper - lower) * rng.uniform(1e-3, 0.999, (2, n))
+    decaying = Case(
+        "mode_time of a predictor, with decay",
+        _points(p=p, p0=p0, weight_decay=eta, aug_var=aug_var, tau=tau),
+        apart(noncontrastive.mode_time),
+        references.predictor_time,
+        {"sum of three logarithms": apart(rivals.printed_predictor_time)},
+    )
+    product = _decades(rng, n, -8, 1)
+    p, p0 = tau / (1 + aug_var) * rng.uniform(-2, 0.999, (2, n))
+    still = Case(
+        "mode_time of a predictor, without decay",
+        _points(p=p, p0=p0, product=product, aug_var=aug_var, tau=tau),
+        apart(
+            lambda p, p0, product, aug_var, tau: noncontrastive.mode_time(
+                p, p0=p0, invariant=product, aug_var=aug_var, tau=tau
+            )
+        ),
+        references.predictor_time,
+    )
+    return [decaying, still]
 
 
 def _curvature(rng: Draw) -> list[Case]:

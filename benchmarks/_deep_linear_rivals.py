@@ -77,6 +77,19 @@ def printed_angles(u: Array, s: Array, u0: Array, tau: Array, invariant: Array) 
     return tau / k * (antiderivative(u) - antiderivative(u0))
 
 
+def printed_predictor_time(p: float, p0: float, weight_decay: float, aug_var: float, tau: float) -> float:
+    """Sum of three logarithms over the roots, below the critical decay."""
+    kappa = 1 + aug_var
+    root = np.sqrt(tau**2 - 4 * weight_decay * kappa)
+    lower, upper = (tau - root) / (2 * kappa), (tau + root) / (2 * kappa)
+
+    def antiderivative(q: float) -> float:
+        outer = np.log(abs(q - lower)) / (lower * (lower - upper)) + np.log(abs(q - upper)) / (upper * (upper - lower))
+        return np.log(abs(q)) / (lower * upper) + outer
+
+    return -(antiderivative(p) - antiderivative(p0)) / kappa
+
+
 def printed_curvature(a: Array, s: Array, depth: int) -> tuple[Array, Array]:
     """Hessian eigenvalues from the diagonal entry g and the other entry h."""
     g, h = a ** (2 * depth - 2), 2 * a ** (2 * depth - 2) - s * a ** (depth - 2)

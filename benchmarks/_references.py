@@ -62,6 +62,20 @@ def hyperbolic_time(u: Number, *, s: Number, u0: Number, invariant: Number, tau:
     return tau / k * (antiderivative(u) - antiderivative(u0))
 
 
+def predictor_time(
+    p: Number, *, p0: Number, product: Number = 0, weight_decay: Number = 0, aug_var: Number = 0, tau: Number = 1
+) -> Number:
+    """Time of a predictor's eigenvalue from p0 to p, by partial fractions over the simple roots of its velocity."""
+    p, p0, product, eta, kappa, tau = map(mp.mpf, (p, p0, product, weight_decay, aug_var, tau))
+    kappa += 1
+    cubic = [-kappa, tau, -(kappa * product + eta), tau * product]
+    terms = [
+        (mp.log(p - root) - mp.log(p0 - root)) / mp.polyval([3 * cubic[0], 2 * cubic[1], cubic[2]], root)
+        for root in mp.polyroots(cubic, maxsteps=500, extraprec=400)
+    ]
+    return mp.re(mp.fsum(terms))
+
+
 def riccati(w1: Any, w2: Any, sigma: Any, times: Sequence[float], *, imbalance: float = 0.0) -> list[Matrix]:
     """Gram matrices of the two-layer flow by the printed formula, in enough digits to survive it."""
     n_in, n_out = w1.shape[1], w2.shape[0]

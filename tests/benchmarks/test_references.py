@@ -45,6 +45,16 @@ def test_infinite_depth_is_the_limit_of_depth_times_time():
     assert close(references.mode_time(u, s=1.7, u0=0.5, depth=mp.inf), mp.mpf(2))
 
 
+@pytest.mark.parametrize(("product", "eta"), [(0.4, 0.0), (-0.04, 0.0), (0.0, 0.1), (0.0, 0.9)])
+@pytest.mark.parametrize(("p0", "p"), [(0.3, 0.5), (1.5, 0.9)])
+def test_predictor_time_is_the_integral_of_the_inverse_speed(product, eta, p0, p):
+    def slowness(x):
+        return 1 / ((x**2 + mp.mpf(product)) * (1 - (1 + mp.mpf(0.25)) * x) - mp.mpf(eta) * x)
+
+    found = references.predictor_time(p, p0=p0, product=product, weight_decay=eta, aug_var=0.25)
+    assert close(found, mp.quad(slowness, mp.linspace(p0, p, 12)), digits=25)
+
+
 @pytest.mark.parametrize(("a0", "b0"), [(0.3, 1.1), (-0.7, 0.2), (0.4, -0.1)])
 def test_unbalanced_modes_conserve_and_obey_their_equations(a0, b0):
     def at(t):
