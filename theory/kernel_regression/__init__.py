@@ -16,6 +16,7 @@ from theory.kernel_regression.curvature import (
     gauss_newton_rank_bound,
     hessian_split,
 )
+from theory.kernel_regression.denoising import denoising_gap, denoising_gap_discrete
 from theory.kernel_regression.eigenframework import (
     EigenframeworkResult,
     OptimalRidge,
@@ -86,6 +87,8 @@ __all__ = [
     "cluster_hessian_outliers",
     "companion_stieltjes",
     "cube_spectrum",
+    "denoising_gap",
+    "denoising_gap_discrete",
     "effective_batch_size",
     "gauss_newton_rank_bound",
     "hessian_split",
