@@ -1,6 +1,14 @@
 """Ridge, random-feature and kernel regression as done: data drawn, systems solved, risks counted."""
 
 from simulations.kernel_regression.aggregates import BagFits, BagLosses, bag_losses, fit_bags, learn_from_bags
+from simulations.kernel_regression.denoising import (
+    NoisyData,
+    ScoreLosses,
+    fit_polynomial,
+    gaussian_points,
+    noisy_data,
+    score_losses,
+)
 from simulations.kernel_regression.designs import (
     PopulationFit,
     RidgeFit,
@@ -10,6 +18,8 @@ from simulations.kernel_regression.designs import (
     population_ridge,
     teacher_loss,
 )
+from simulations.kernel_regression.hermite import hermite_gram
+from simulations.kernel_regression.hypercube import learned_degrees
 from simulations.kernel_regression.interpolation import (
     Neighbour,
     multilinear_error,
@@ -36,8 +46,10 @@ __all__ = [
     "Generations",
     "HessianParts",
     "Neighbour",
+    "NoisyData",
     "PopulationFit",
     "RidgeFit",
+    "ScoreLosses",
     "TopPair",
     "TunedRisk",
     "TunedWeight",
@@ -50,14 +62,20 @@ __all__ = [
     "differentiate_network",
     "distil",
     "fit_bags",
+    "fit_polynomial",
+    "gaussian_points",
     "gaussian_ridge",
+    "hermite_gram",
     "interpolation_loss",
     "learn_every_mode",
     "learn_from_bags",
+    "learned_degrees",
     "multilinear_error",
     "nearest_neighbour",
+    "noisy_data",
     "piecewise_linear_error",
     "population_ridge",
+    "score_losses",
     "spiked_covariance_band",
     "spiked_wigner_band",
     "teacher_loss",
