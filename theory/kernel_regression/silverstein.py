@@ -201,9 +201,12 @@ def _bisect(still: Callable[[float], bool], low: float, high: float) -> float:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _map(y, s, mass):
     """Evaluate psi, its derivative, and the size of its largest terms; ``mass`` is g w."""
-    value, slope, size = y, 1.0 + 0.0j, abs(y)
+    value, slope, size = y + 0j, 1.0 + 0.0j, abs(y)
     for j in range(s.size):
-        pole = s[j] / (y - s[j])
+        gap = y - s[j]
+        if gap == 0:  # a real number may hit a pole
+            return value, 0j, np.inf
+        pole = s[j] / gap
         value += mass[j] * y * pole
         slope -= mass[j] * pole * pole
         size += mass[j] * abs(y * pole)
@@ -226,7 +229,7 @@ def _root(z, s, mass, height):
     share = 1.0
     for _ in range(_MAX_STEPS):
         off = value - z
-        if abs(off) <= 2e-16 * size:
+        if abs(off) <= 2e-16 * size or slope == 0:
             break
         step = off / slope
         new = y - share * step
@@ -244,7 +247,8 @@ def _root(z, s, mass, height):
         real = complex(y.real, 0.0)
         for _ in range(3):
             value_, slope_, size_ = _map(real, s, mass)
-            real = real - (value_ - z) / slope_
+            if slope_ != 0:
+                real = real - (value_ - z) / slope_
         value_, slope_, size_ = _map(real, s, mass)
         residual = abs(value_ - z) / (size_ + abs(z))
         if residual <= _RESIDUAL and slope_.real > 0 and abs(real - y) <= 1e-5 * abs(y):
