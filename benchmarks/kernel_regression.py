@@ -1,4 +1,4 @@
-"""Learning curves on large grids, against a root finder called point by point."""
+"""Learning curves on large grids, and transforms of spectra, against what one would write oneself."""
 
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +52,23 @@ def point_by_point(lam: Array, v2: Array, n: Array, k: Array) -> Array:
     return np.array([[risk(float(a), float(b)) for b in k.ravel()] for a in n.ravel()])
 
 
+def transform_points(number: int) -> Array:
+    """Return points of the upper half plane across the spectrum of a power law, close to the axis."""
+    return np.linspace(0.05, 3.0, number) + 1e-3j
+
+
+def by_iteration(z: Array, lam: Array, ratio: float) -> Array:
+    """Solve Silverstein's equation by its contraction, averaged with the last value, for all points at once."""
+    v = -1 / z
+    for _ in range(100_000):
+        new = 0.5 * (v + 1 / (ratio * np.mean(lam / (1 + lam * v[:, None]), axis=1) - z))
+        change = np.max(np.abs(new - v) / np.abs(new))
+        v = new
+        if change < 1e-12:
+            break
+    return v
+
+
 def _both(modes: int, points: int) -> tuple[Callable[[], Array], Callable[[], Array]]:
     lam, v2 = spectrum(modes)
     n, k = grid(points)
@@ -59,9 +76,8 @@ def _both(modes: int, points: int) -> tuple[Callable[[], Array], Callable[[], Ar
     return lambda: ours().test, partial(point_by_point, lam, v2, n, k)
 
 
-def main() -> None:
+def _curves(console: Console) -> None:
     """Print times of the test risk on grids of (n, k), and the ratio to a root finder where one would wait for it."""
-    console = Console(width=None if Console().is_terminal else 120)
     table = Table(title="Test risk of random-feature regression on grids of (n, k)", caption=CAVEAT)
     for column in ("modes", "grid", "closedform", "point by point", "times as long", "largest difference"):
         table.add_column(column, justify="right")
@@ -81,3 +97,35 @@ def main() -> None:
         ours, _ = _both(modes, points)
         table.add_row(f"{modes:,}", f"{points} x {points}", duration(once(ours)), "", "", "")
     console.print(table)
+
+
+def _transforms(console: Console) -> None:
+    """Print times of the companion transform close to the axis, and the ratio to an iteration."""
+    table = Table(title="Companion transform of i^-1.3 at p/n = 1/2, a thousandth above the axis", caption=CAVEAT)
+    for column in ("eigenvalues", "points", "closedform", "contraction", "times as long", "largest difference"):
+        table.add_column(column, justify="right")
+    for modes, points in ((30, 300), (300, 300)):
+        lam, z = spectrum(modes)[0], transform_points(points)
+        ours = partial(kr.companion_stieltjes, z, lam, np.full(modes, 1 / modes), ratio=0.5)
+        theirs = partial(by_iteration, z, lam, 0.5)
+        difference = np.max(np.abs(theirs() / ours() - 1))
+        timed = interleave({"ours": ours, "theirs": theirs}, rounds=3, sample=0)
+        table.add_row(
+            f"{modes:,}",
+            f"{points:,}",
+            duration(timed["ours"].median),
+            duration(timed["theirs"].median),
+            str(timed["theirs"].over(timed["ours"])),
+            f"{difference:.1e}",
+        )
+    lam, z = spectrum(3000)[0], transform_points(3000)
+    seconds = once(partial(kr.companion_stieltjes, z, lam, np.full(3000, 1 / 3000), ratio=0.5))
+    table.add_row("3,000", "3,000", duration(seconds), "", "", "")
+    console.print(table)
+
+
+def main() -> None:
+    """Print both tables."""
+    console = Console(width=None if Console().is_terminal else 120)
+    _curves(console)
+    _transforms(console)
