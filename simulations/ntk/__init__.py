@@ -1,5 +1,6 @@
 """Finite-width networks as they are: sampled, differentiated, trained, and measured at many widths."""
 
+from simulations.ntk.abc_descent import AbcPath, abc_descent, draw_matrices, mean_square_changes
 from simulations.ntk.depth import (
     DeepKernels,
     hermite_activation,
@@ -14,6 +15,14 @@ from simulations.ntk.depth import (
 from simulations.ntk.gaussian_pairs import deep_kernels, moments, pair_mean
 from simulations.ntk.local_networks import local_kernels, local_network, local_output, torus_spectrum, unit_power
 from simulations.ntk.local_regression import lattice_error, random_design_errors
+from simulations.ntk.mean_field import (
+    moments_of,
+    network_of,
+    neurons_of,
+    population_descent,
+    quadrature_neurons,
+    without_linear_part,
+)
 from simulations.ntk.networks import (
     ACTIVATIONS,
     Layer,
@@ -48,9 +57,12 @@ from simulations.ntk.signal_propagation import (
     sample_variances,
 )
 from simulations.ntk.training import gradient_descent, linearised_descent, squared_error
+from simulations.ntk.width_powers import UNIT, WidthPowers, follow_powers
 
 __all__ = [
     "ACTIVATIONS",
+    "UNIT",
+    "AbcPath",
     "DeepKernels",
     "FeatureMoments",
     "Layer",
@@ -58,13 +70,17 @@ __all__ = [
     "OutputLaw",
     "Scales",
     "UnitMoments",
+    "WidthPowers",
+    "abc_descent",
     "abc_scales",
     "connected_correlations",
     "critical_tuning",
     "decoupled_layers",
     "deep_kernels",
     "difference_path",
+    "draw_matrices",
     "feature_moments",
+    "follow_powers",
     "gamma",
     "gaussian_unit_moments",
     "gradient_descent",
@@ -80,17 +96,23 @@ __all__ = [
     "local_network",
     "local_output",
     "log_normal",
+    "mean_square_changes",
     "moments",
+    "moments_of",
     "monomial_kernels",
     "mutual_information",
     "narrow",
     "nearest_label",
     "negentropy",
+    "network_of",
+    "neurons_of",
     "ntk_scales",
     "output_law",
     "outputs",
     "pair_mean",
     "polynomial_kernels",
+    "population_descent",
+    "quadrature_neurons",
     "random_design_errors",
     "regression_vote",
     "response_variance",
@@ -105,4 +127,5 @@ __all__ = [
     "two_point",
     "unit_power",
     "weighted_vote",
+    "without_linear_part",
 ]

@@ -14,6 +14,7 @@ from theory.ntk.criticality import (
 )
 from theory.ntk.dual import Dual, QuadratureWarning, dual_activation, gauss_hermite_dual
 from theory.ntk.dynamics import GP, ConditioningWarning, Rates, kernel_pca_rates, ntk_gp
+from theory.ntk.feature_learning import MuPPath, mup_linear_limit, mup_two_layer_limit
 from theory.ntk.finite_width import (
     nngp_bias_coefficient,
     ntk_variance_coefficient,
@@ -42,6 +43,7 @@ from theory.ntk.local_kernels import (
     learning_curve_exponent,
     local_kernel,
 )
+from theory.ntk.parametrisations import ABC, Parametrisation, abc_exponents, abc_preset, abc_shift
 from theory.ntk.quadrature import gaussian_mean, hermite_coefficients
 from theory.ntk.random_features import UnitEstimate, snnk_feature_variance, snnk_gaussian_unit
 from theory.ntk.vertices import (
@@ -58,6 +60,7 @@ from theory.ntk.vertices import (
 )
 
 __all__ = [
+    "ABC",
     "GP",
     "Activation",
     "Chi",
@@ -69,12 +72,17 @@ __all__ = [
     "Flow",
     "Kernels",
     "MajorityLimit",
+    "MuPPath",
+    "Parametrisation",
     "QuadratureWarning",
     "Rates",
     "SingularLimit",
     "SmallVariance",
     "Tuning",
     "UnitEstimate",
+    "abc_exponents",
+    "abc_preset",
+    "abc_shift",
     "circle_eigenvalues",
     "critical_curvature",
     "critical_decay",
@@ -97,6 +105,8 @@ __all__ = [
     "limit_classifier",
     "local_kernel",
     "majority_limit",
+    "mup_linear_limit",
+    "mup_two_layer_limit",
     "nngp_bias_coefficient",
     "nngp_ntk",
     "ntk_gp",
