@@ -213,11 +213,11 @@ def outlier_growth(run: Run) -> Trial:
 def critical_step(run: Run) -> Trial:
     """Bisect for the step beyond which the outlier's weight grows late in training, where all else has converged.
 
-    That weight b is kept at 1e-6 or less: it moves v by alpha b^2, and rounding of the two signals moves it by
-    1e-16 / b.
+    That weight b is kept at a few 1e-7: it pushes v down by eta alpha b^2 a step, over all steps some 1e-10, and
+    rounding of the two signals moves its growth by 1e-16 / b, which is as much.
     """
     count, steps = run.size("networks and steps", quick=(8, 600), standard=(24, 1500), full=(100, 3000))
-    descents = _descents(run, np.ones(count), outlier=1e-6)
+    descents = _descents(run, np.ones(count), outlier=3e-7)
 
     def measure(stretch: float = 1.0) -> Array:
         first, second = descents.weights
