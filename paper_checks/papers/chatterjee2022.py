@@ -251,7 +251,7 @@ def _padded(step_sizes: Array, steps: int = 30) -> Array:
 )
 def quadratic_gap(run: Run) -> Trial:
     """Train on every set of m of k atoms, with replacement; then on those of different atoms."""
-    shapes = run.size("atoms, draws", quick=[(3, 3), (5, 4)], standard=[(3, 3), (5, 4), (4, 6)], full=[(5, 5), (6, 6)])
+    shapes = run.size("atoms, draws", quick=[(3, 3), (5, 4)], standard=[(3, 3), (5, 4), (6, 4)], full=[(5, 5), (6, 6)])
     schedules = [(1, 0.3), (5, 0.05), (12, 0.1), (30, 1.4)]
 
     @cache

@@ -242,6 +242,8 @@ def every_set(k: int, m: int, *, replace: bool = True) -> NDArray[np.int64]:
     """List all sequences of ``m`` of ``k`` atoms, shape (k^m, m); without replacement, those with different atoms."""
     atoms = range(validation.integer("k", k, minimum=1))
     size = validation.integer("m", m, minimum=1)
+    if not replace and size > k:
+        raise ValueError(f"m must be at most k = {k} without replacement; got {size}")
     return np.array(list(product(atoms, repeat=size) if replace else permutations(atoms, size)), dtype=np.int64)
 
 

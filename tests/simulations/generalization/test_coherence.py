@@ -77,6 +77,7 @@ def test_the_search_finds_atoms_that_balance():
         (lambda: sim.gaussian_samples(jax.random.split(jax.random.key(0), 2), [1.0], 1.0, 2, shared=2.0), "shared"),
         (lambda: sim.network_gradients(jax.random.key(0), [[1.0]], [-1], width=1, n_steps=0), "labels"),
         (lambda: sim.resampled_means(jax.random.split(jax.random.key(0), 2), np.eye(2), 3, replace=False), "m must"),
+        (lambda: sim.every_set(2, 3, replace=False), "m must be at most k"),
         (lambda: sim.descent_gap([[1.0]], np.array([[0]]), [-0.1], [0.0]), "step_sizes"),
         (lambda: sim.descent_gap([[1.0]], np.array([[0]]), [0.1], [0.0], curvature=0.0), "curvature"),
         (lambda: sim.hardest_atoms(jax.random.key(0), sim.every_set(2, 2), [0.1], chains=0, n_steps=1), "chains"),
