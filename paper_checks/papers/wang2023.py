@@ -67,7 +67,7 @@ def _learned(run: Run, keys: int, dim: int, sizes: tuple[int, ...]) -> Array:
 )
 def kernel_staircase(run: Run) -> Trial:
     """Regress on all products of one to four coordinates, between degrees 1 and 2 and between 2 and 3."""
-    designs = run.size("designs", quick=150, standard=400, full=1000)
+    designs = run.size("designs", quick=600, standard=800, full=2000)
     cases = run.size(
         "dimension and power of it",
         quick=((16, 1.5), (28, 1.5), (11, 2.2)),
@@ -115,7 +115,7 @@ def kernel_staircase(run: Run) -> Trial:
 )
 def degrees_in_turn(run: Run) -> Trial:
     """Regress in two dimensions, and compare logarithms of what vanishes as the dimension grows."""
-    designs = run.size("designs", quick=150, standard=300, full=1000)
+    designs = run.size("designs", quick=600, standard=800, full=2000)
     small, large = run.size("dimensions", quick=(14, 28), standard=(16, 49), full=(16, 144))
 
     def fall(shares: Callable[[int], Array]) -> Array:
@@ -150,7 +150,7 @@ def degrees_in_turn(run: Run) -> Trial:
 )
 def samples_needed(run: Run) -> Trial:
     """Regress on nested samples, and interpolate where the share of a degree passes one half."""
-    designs = run.size("designs", quick=200, standard=300, full=1000)
+    designs = run.size("designs", quick=400, standard=600, full=2000)
     cases = run.size(
         "degree and dimension",
         quick=((1, 12), (1, 48), (2, 10), (2, 14)),
