@@ -221,22 +221,21 @@ def symmetry(run: Run) -> Trial:
     \phi(u_i \cdot x)$ trained at learning rate n.""",
     source="section 3, maximal update parametrisation",
     agreement=Identity(rtol=1e-12),
-    controls=("tangent", "standard, rate over width", "rate 1"),
+    controls=("tangent", "standard, rate over width", "another rate"),
 )
 def mean_field(run: Run) -> Trial:
-    """Train one network in both, from the same draws."""
+    """Train one network with 1/n and n written out, and in both parametrisations by name, from the same draws."""
 
-    def predict(name: str, **changes: Any) -> Array:
-        preset = ntk.abc_preset(name, n_hidden=1)._replace(**changes)
-        return _path(run, preset, 1)
+    def predict(*names: str, **changes: Any) -> Array:
+        return np.stack([_path(run, ntk.abc_preset(name, n_hidden=1)._replace(**changes), 1) for name in names])
 
     return Trial(
-        predict=lambda: predict("mup"),
-        measure=lambda: _path(run, ((0, 1), (0, 0), -1), 1),
+        predict=lambda: predict("mup", "mfp"),
+        measure=lambda: np.stack([_path(run, ((0, 1), (0, 0), -1), 1)] * 2),
         controls={
-            "tangent": lambda: predict("ntp"),
-            "standard, rate over width": lambda: predict("sp_lr_over_width"),
-            "rate 1": lambda: predict("mfp", c=0.0),
+            "tangent": lambda: predict("ntp", "mfp"),
+            "standard, rate over width": lambda: predict("sp_lr_over_width", "mfp"),
+            "another rate": lambda: predict("mup", "mfp", c=0.5),
         },
         scale="largest",
     )
