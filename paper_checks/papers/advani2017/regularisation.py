@@ -107,7 +107,7 @@ def optimal_ridge_error(run: Run) -> Trial:
 
     def measure() -> Sizes:
         sizes = run.size("features", quick=(4, 8, 16, 32), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-        replicates = run.size("designs", quick=750, standard=10_000, full=100_000)
+        replicates = run.size("designs", quick=2500, standard=10_000, full=100_000)
         found = [
             draw(run, sim.ridge_errors, sizes, ALPHAS, replicates, jnp.asarray([1 / S]), students(S), ...)
             for S in powers
