@@ -247,7 +247,7 @@ def outliers_count_clusters(run: Run) -> Trial:
 def outliers_location(run: Run) -> Trial:
     """Average the outliers of each draw, which their repulsion spreads evenly, at sizes that double."""
     sizes = run.size("d", quick=(8, 16, 32, 64), standard=(16, 32, 64, 128), full=(64, 128, 256, 512))
-    draws = run.size("draws", quick=200, standard=800, full=4000)
+    draws = run.size("draws", quick=600, standard=1200, full=4000)
     k, snr, ratio, classes = 2, 4.0, 0.2, (2, 3)
 
     def measure() -> Sizes:
