@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from paper_checks.agreement import FiniteSize
+from paper_checks.agreement import Equivalence, FiniteSize
 from paper_checks.claim import Paper, Run, Trial
-from paper_checks.evidence import Array, Sizes
+from paper_checks.evidence import Array, Samples, Sizes
 from simulations import kernel_regression as sim
 from theory import kernel_regression as theory
 
@@ -223,6 +223,57 @@ def no_overlap(run: Run) -> Trial:
         controls={
             "a tenth": lambda: predict() + 0.1,
             "1 - theta / sigma": lambda: np.array([1 - weak, 1 - (spike - 1) / ratio**0.5]),
+        },
+        scale=1.0,
+    )
+
+
+NEAR = 1.2  # in units of sigma
+NEAR_COVARIANCES = ((1.85, 0.5), (2.7, 2.0))  # signals l - 1 a fifth above sqrt(gamma), one of them below gamma
+
+
+@PAPER.claim(
+    "transition",
+    statement=r"""Vectors turn towards the signal from $\theta = \sigma$ on, and from $l = 1 + \sqrt\gamma$ on: a fifth
+    above that, and though $l$ be less than $1 + \gamma$, the overlap is there.""",
+    source="theorem 1.1; overlap of Paul 2007",
+    agreement=Equivalence(margin=0.05, resolution=0.3),
+    controls=("transition at 1.3 sigma", "transition at 1 + gamma"),
+)
+def transition(run: Run) -> Trial:
+    """Draw large matrices in their banded forms, with signals just above the transition; errors are absolute."""
+    n = run.size("n", quick=4096, standard=8192, full=32_768)
+    matrices = run.size("matrices", quick=1600, standard=4000, full=10_000)
+    rows = ROWS  # a top vector has fallen off by 0.7^48 there
+
+    def measure() -> Samples:
+        tops = [
+            sim.spiked_wigner_band(
+                run.key("wigner"), spike=NEAR * SIGMA, sigma=SIGMA, n=n, n_replicates=matrices, rows=rows
+            ),
+            *(
+                sim.spiked_covariance_band(
+                    run.key(f"{spike} {ratio}"), spike=spike, n=n, p=int(ratio * n), n_replicates=matrices, rows=rows
+                )
+                for spike, ratio in NEAR_COVARIANCES
+            ),
+        ]
+        return Samples(np.stack([top.overlap for top in tops], axis=-1))
+
+    spike, ratio = np.array(NEAR_COVARIANCES).T
+
+    def predict(sees_wigner: bool = True, sees_covariance: Array | bool = True) -> Array:
+        return np.append(
+            np.where(sees_wigner, theory.wigner_outlier(NEAR * SIGMA, sigma=SIGMA).overlap_sq, 0.0),
+            np.where(sees_covariance, theory.spiked_covariance_outlier(spike, ratio=ratio).overlap_sq, 0.0),
+        )
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "transition at 1.3 sigma": lambda: predict(sees_wigner=NEAR > 1.3),
+            "transition at 1 + gamma": lambda: predict(sees_covariance=spike > 1 + ratio),
         },
         scale=1.0,
     )

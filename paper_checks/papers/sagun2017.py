@@ -1,5 +1,6 @@
 """Sagun, Evci, Guney, Dauphin and Bottou 2017: where a Hessian's bulk and outliers come from."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -281,4 +282,107 @@ def outliers_location(run: Run) -> Trial:
             "snr for 1 + snr": lambda: curvature * snr * (1 + ratio / snr),
             "edge of the bulk": lambda: components([found.edge for found in outliers()]),
         },
+    )
+
+
+@PAPER.claim(
+    "weak-clusters",
+    statement=r"""Clusters nearer to each other than $\mathrm{snr} = \sqrt\gamma$ do not show: the largest eigenvalue
+    tends to the edge of the bulk, $c\, (1 + \sqrt\gamma)^2$, which is also where no clusters leave it.""",
+    source="what outliers count, in a model; derived here",
+    agreement=FiniteSize(exponent=2 / 3, second=1, of="limit", resolution=0.1),
+    controls=("formula of the outlier", "(1 + gamma)^2", "1/4 for softmax"),
+)
+def weak_clusters(run: Run) -> Trial:
+    """Take the largest eigenvalue on data with weak clusters, and with none, at sizes that double."""
+    sizes = run.size("d", quick=(8, 16, 32, 64), standard=(16, 32, 64, 128), full=(64, 128, 256, 512))
+    draws = run.size("draws", quick=600, standard=1200, full=4000)
+    k, ratio = 2, 0.2
+    cases = [(snr, C) for snr in (0.0, 0.1) for C in (2, 3)]
+
+    def measure() -> Sizes:
+        found = []
+        for d in sizes:
+            tops = [
+                sim.cluster_hessian_spectrum(
+                    run.key(f"{d} {snr} {C}"),
+                    n_clusters=k,
+                    snr=snr,
+                    d=d,
+                    n_samples=5 * d,
+                    n_classes=C,
+                    n_replicates=draws,
+                )[:, 0]
+                for snr, C in cases
+            ]
+            found.append(np.stack(tops, axis=-1))
+        return Sizes(np.array(sizes), np.array(found))
+
+    def predict() -> Array:
+        """Return the edge where there are no clusters, and the location where they are weak."""
+        found = [theory.cluster_hessian_outliers(n_clusters=k, snr=snr, ratio=ratio, n_classes=C) for snr, C in cases]
+        return components([part.location if snr else part.edge for part, (snr, _) in zip(found, cases, strict=True)])
+
+    curvature = np.tile([1 / 4, 1 / 3], 2)
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "formula of the outlier": lambda: np.where(
+                [snr > 0 for snr, _ in cases], curvature * (1 + 0.1) * (1 + ratio / 0.1), predict()
+            ),
+            "(1 + gamma)^2": lambda: curvature * (1 + ratio) ** 2,
+            "1/4 for softmax": lambda: np.full(len(cases), predict()[0]),
+        },
+    )
+
+
+@PAPER.claim(
+    "clusters-show",
+    statement=r"""The $k$ outliers, or $k (C - 1)$, are there for $\mathrm{snr} > \sqrt\gamma$, and there are none
+    below, though the clusters be farther apart than $\mathrm{snr} = \gamma$.""",
+    source="what outliers count, in a model; derived here",
+    agreement=Identity(rtol=1e-12),
+    controls=("always", "from gamma on", "number of classes"),
+)
+def clusters_show(run: Run) -> Trial:
+    """Count eigenvalues well above all that data without clusters have, with clusters on either side."""
+    d, draws = run.size("d, draws", quick=(200, 4), standard=(300, 10), full=(600, 20))
+    ratio = 0.2
+    cases = [(k, snr, C) for k, C in ((3, 2), (2, 3)) for snr in (0.0, 0.3, 2.0)]
+
+    def spectra(k: int, snr: float, C: int, which: str = "") -> Array:
+        return sim.cluster_hessian_spectrum(
+            run.key(f"{k} {snr} {C} {which}"),
+            n_clusters=k,
+            snr=snr,
+            d=d,
+            n_samples=6 * round(d / ratio / 6),
+            n_classes=C,
+            n_replicates=draws,
+        )
+
+    def measure() -> Array:
+        # a tenth is far more than an edge fluctuates, and less than half the way to the outliers of snr = 2
+        bulk = {C: 1.1 * spectra(k, 0.0, C, "bulk").max() for k, C in ((3, 2), (2, 3))}
+        return np.array([(spectra(k, snr, C) > bulk[C]).sum(axis=1) for k, snr, C in cases], float)
+
+    def predict(rule: Callable[[int, float, int], int] | None = None) -> Array:
+        found = [
+            theory.cluster_hessian_outliers(n_clusters=k, snr=snr, ratio=ratio, n_classes=C).number
+            if rule is None
+            else rule(k, snr, C)
+            for k, snr, C in cases
+        ]
+        return np.repeat(np.array(found, float)[:, None], draws, axis=1)
+
+    return Trial(
+        predict=predict,
+        measure=measure,
+        controls={
+            "always": lambda: predict(lambda k, snr, C: k * (C - 1)),
+            "from gamma on": lambda: predict(lambda k, snr, C: k * (C - 1) * (snr > ratio)),
+            "number of classes": lambda: predict(lambda k, snr, C: C * (snr > ratio**0.5)),
+        },
+        scale=1.0,
     )

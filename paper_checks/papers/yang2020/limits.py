@@ -18,11 +18,14 @@ LINEAR = sim.ACTIVATIONS["linear"]
 
 
 def _data(run: Run) -> tuple[Array, Array, Array]:
-    """Draw training inputs of norm one, targets of size 1/2 to 3/2, and two test inputs."""
+    """Draw training inputs of norm one, targets of size 1 to 2, and two test inputs.
+
+    Targets are positive on the first input's side: with signs of their own the first gradient can all but vanish.
+    """
     rng = run.rng()
     x = rng.standard_normal((N + 2, D))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return x[:N], rng.uniform(0.5, 1.5, N) * rng.choice([-1.0, 1.0], N), x[N:]
+    return x[:N], rng.uniform(1.0, 2.0, N) * np.sign(x[:N] @ x[0]), x[N:]
 
 
 def _whitened(run: Run) -> jax.Array:
@@ -79,7 +82,7 @@ def lazy(x: Array, y: Array, x_test: Array, *, rate: float, steps: int) -> Array
     \end{pmatrix}$, $s_t = \frac1N \sum_i (f_t(x_i) - y_i) x_i$, and outputs are $f_t(\xi) = M_{UV} \cdot \xi$.""",
     source="the maximal update limit of linear one-hidden-layer networks",
     agreement=Identity(rtol=1e-12),
-    controls=("one layer after the other", "1 for 1/N", "moments as at the start", "the rate of one layer"),
+    controls=("one layer after the other", "1/(N - 1) for 1/N", "moments as at the start", "the rate of one layer"),
 )
 def mup_linear(run: Run) -> Trial:
     """Train a finite network whose neurons start with the moments of the limit exactly: it follows it to rounding."""
@@ -98,7 +101,7 @@ def mup_linear(run: Run) -> Trial:
         measure=lambda: components(*_descend(_whitened(run), x, y, x_test)),
         controls={
             "one layer after the other": lambda: components(*in_turn(x, y, x_test, rate=RATE, steps=STEPS)),
-            "1 for 1/N": lambda: predict(rate=N * RATE),
+            "1/(N - 1) for 1/N": lambda: predict(rate=N / (N - 1) * RATE),
             "moments as at the start": frozen,
             "the rate of one layer": lambda: predict(rate=RATE / 2),
         },
