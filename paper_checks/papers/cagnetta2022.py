@@ -6,13 +6,13 @@ training sets, its error averaged over targets exactly. At sizes within reach th
 so these are judged within stated margins, not by fits of a pure power.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paper_checks.agreement import Equivalence, Identity, MonteCarlo
+from paper_checks.agreement import Equivalence, Identity, MonteCarlo, Ordering
 from paper_checks.claim import Paper, Run, Trial
 from paper_checks.evidence import Samples
 from simulations import ntk as sim
@@ -222,6 +222,46 @@ def learning_curve(run: Run) -> Trial:
             "nu for 2 nu": lambda: predict() / 2,
             "dimension of the space, s, for s - 1": lambda: predict(lambda p: 2.0),
         },
+    )
+
+
+@PAPER.claim(
+    "no_curse",
+    statement=r"""A local kernel learns local functions of two and of four patches faster than half-way between the
+    rate $P^{-2 \nu / (s - 1)}$ of one patch and the rate $P^{-2 \nu / p (s - 1)}$ of the whole input.""",
+    source="learning curves of local kernels: no curse of dimension",
+    agreement=Ordering(side="above"),
+    controls=("half as fast again as one patch", "functions and kernels that are not local"),
+)
+def no_curse(run: Run) -> Trial:
+    """Interpolate at random examples, nested sets of two sizes, for patches on the circle and for whole tori."""
+    sets = run.size("training sets", quick=1600, standard=1600, full=2000)
+    sizes = run.size("examples", quick=(16, 64), standard=(32, 128), full=(64, 256))
+    counts = (2, 4)
+
+    def measure(kinds: Sequence[str] = KINDS) -> Samples:
+        slopes = []
+        for kind in kinds:
+            for p in counts:
+                errors = sim.random_design_errors(
+                    run.keys(sets, f"{kind} {p}"), sizes=sizes, kernel=kind, patches=p, padded=max(counts), n_test=50
+                )
+                slopes.append(-np.diff(np.log(errors), axis=1)[:, 0] / np.log(sizes[1] / sizes[0]))
+        return Samples(np.stack(slopes, axis=1))
+
+    def not_local() -> Samples:
+        return Samples(np.tile(measure(("exponential",)).values, (1, len(KINDS))))
+
+    def rate(kind: str, dim: float) -> float:
+        return ntk.learning_curve_exponent(dim=dim, nu_teacher=SMOOTHNESS[kind], nu_student=SMOOTHNESS[kind])
+
+    return Trial(
+        predict=lambda: np.array([(rate(kind, 1) + rate(kind, p)) / 2 for kind in KINDS for p in counts]),
+        measure=measure,
+        controls={
+            "half as fast again as one patch": lambda: np.array([1.5 * rate(kind, 1) for kind in KINDS for _ in counts])
+        },
+        counterexamples={"functions and kernels that are not local": not_local},
     )
 
 

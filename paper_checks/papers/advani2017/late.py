@@ -254,7 +254,7 @@ def size_optimum(run: Run) -> Trial:
 )
 def size_optimum_place(run: Run) -> Trial:
     """Compare least-norm fits half of the way from the best number of samples to none, and to all, at S = 4."""
-    replicates = run.size("designs", quick=1600, standard=8000, full=80_000)
+    replicates = run.size("designs", quick=4000, standard=8000, full=80_000)
     N = 48
 
     def measure(snr: float = 4.0) -> Samples:
