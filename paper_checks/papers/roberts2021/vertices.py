@@ -53,8 +53,8 @@ def _spreads(keys: jax.Array, k1: jax.Array, n: int) -> jax.Array:
 )
 def vertex(run: Run) -> Trial:
     """Variance over networks of what a layer passes on, at widths that double, every second layer twice as wide."""
-    widths = run.size("widths", quick=(12, 24, 48, 96), standard=(16, 32, 64, 128), full=(32, 64, 128, 256))
-    groups = run.size("groups of 16", quick=3000, standard=20_000, full=500_000)
+    widths = run.size("widths", quick=(24, 48, 96, 192), standard=(24, 48, 96, 192), full=(32, 64, 128, 256))
+    groups = run.size("groups of 16", quick=5000, standard=20_000, full=500_000)
     k1, depth = run.rng().uniform(0.8, 1.6), len(SHAPE) + 1
 
     def measure() -> Sizes:
