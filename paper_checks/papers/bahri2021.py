@@ -251,7 +251,7 @@ def piecewise_constant(run: Run) -> Trial:
 )
 def piecewise_linear(run: Run) -> Trial:
     """Draw points and integrate the error in every gap."""
-    replicates = run.size("replicates", quick=160_000, standard=400_000, full=2_000_000)
+    replicates = run.size("replicates", quick=260_000, standard=400_000, full=2_000_000)
     numbers, c = np.array([1, 4, 12, 30]), 3.0
 
     def measure() -> Samples:

@@ -35,7 +35,7 @@ def _sizes(run: Run) -> tuple[int, ...]:
 def _wigner(run: Run) -> Sizes:
     """Locations, then overlaps, of all spikes: (sizes, replicates, 2, spikes)."""
     sizes = _sizes(run)
-    matrices = run.size("matrices", quick=2500, standard=20_000, full=100_000)
+    matrices = run.size("matrices", quick=4000, standard=20_000, full=100_000)
     found = []
     for n in sizes:
         tops = [

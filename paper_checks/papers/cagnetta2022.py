@@ -189,7 +189,7 @@ LOCAL: tuple[tuple[str, int], ...] = (("ntk", 1), ("ntk", 2), ("rfk", 2))
 )
 def learning_curve(run: Run) -> Trial:
     """Interpolate at random examples, nested sets of two sizes, for patches on the circle."""
-    sets = run.size("training sets", quick=400, standard=400, full=400)
+    sets = run.size("training sets", quick=800, standard=800, full=800)
     sizes = run.size("examples", quick=(32, 128), standard=(64, 256), full=(256, 1024))
 
     def measure() -> Samples:

@@ -34,7 +34,7 @@ def _fit(run: Run, n: int, replicates: int, overlap: float, k: int) -> sim.Calib
 def _grow(run: Run, *fields: str) -> Sizes:
     """Fit at sizes that double: (sizes, replicates, fields, problems)."""
     sizes = run.size("points", quick=(64, 128, 256, 512), standard=(64, 128, 256, 512), full=(256, 512, 1024, 2048))
-    replicates = run.size("training sets", quick=500, standard=4000, full=50_000)
+    replicates = run.size("training sets", quick=800, standard=4000, full=50_000)
     found = []
     for n in sizes:
         fits = [_fit(run, n, replicates, *problem) for problem in PROBLEMS]
@@ -148,7 +148,7 @@ def uniform(run: Run) -> Trial:
 )
 def calibrated_and_wrong(run: Run) -> Trial:
     """Compare confidence with accuracy, and divergences of 4 and of 8 classes on as many points a class."""
-    replicates = run.size("training sets", quick=1000, standard=4000, full=20_000)
+    replicates = run.size("training sets", quick=1600, standard=4000, full=20_000)
     n = run.size("points a class", quick=64, standard=64, full=512)
 
     def measure(overlap: float = 0.5) -> Samples:

@@ -332,7 +332,7 @@ def linear_bias(run: Run) -> Trial:
 def linear_bias_sampled(run: Run) -> Trial:
     """Draw samples, and list all functions for each."""
     d, n = run.size("dimension, sample", quick=(12, 4), standard=(14, 5), full=(18, 8))
-    replicates = run.size("replicates", quick=12_000, standard=20_000, full=20_000)
+    replicates = run.size("replicates", quick=20_000, standard=40_000, full=40_000)
     dimensions = np.arange(n - 2, n + 3)
 
     def measure() -> Samples:

@@ -173,7 +173,7 @@ def feature_count(run: Run) -> Trial:
 
     The mean over k layers of m features each is a layer of k m features. Variances are averaged over inputs and units.
     """
-    replicates = run.size("replicates", quick=320, standard=2000, full=20_000)
+    replicates = run.size("replicates", quick=640, standard=2000, full=20_000)
     sizes = run.size("features", quick=(8, 32, 128), standard=(8, 32, 128), full=(16, 128, 1024))
     layers = 64 * sizes[-1] // sizes[0]
     layer = _layer(run, inputs=0.35, weights=0.2)

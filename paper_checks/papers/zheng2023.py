@@ -40,7 +40,7 @@ def _train(run: Run, d: int, n: int, replicates: int, delta: float) -> sim.Class
 def _grow(run: Run, which: str) -> Sizes:
     """Train at sizes in exact proportion, 5 points for 2 dimensions."""
     dimensions = run.size("d", quick=[6, 12, 24, 48], standard=[10, 20, 40, 80], full=[20, 40, 80, 160, 320])
-    replicates = run.size("replicates", quick=4000, standard=12_000, full=200_000)
+    replicates = run.size("replicates", quick=7000, standard=12_000, full=200_000)
     samples = [
         np.column_stack([getattr(_train(run, d, 5 * d // 2, replicates, delta), which) for delta in DELTAS])
         for d in dimensions

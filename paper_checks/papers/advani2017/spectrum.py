@@ -29,7 +29,7 @@ def _functions(x: Array) -> Array:
 def mp_spectrum(run: Run) -> Trial:
     """Diagonalise drawn correlations; means of powers, of an exponential and of a resolvent."""
     sizes = run.size("features", quick=(4, 8, 16, 32), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-    replicates = run.size("designs", quick=1500, standard=20_000, full=200_000)
+    replicates = run.size("designs", quick=3000, standard=20_000, full=200_000)
 
     def measure() -> Sizes:
         return Sizes(sizes, draw(run, sim.spectral_means, sizes, ALPHAS, replicates, ...))

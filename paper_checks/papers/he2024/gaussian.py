@@ -111,7 +111,7 @@ def gaussian_gap(run: Run) -> Trial:
 )
 def gaussian_bound(run: Run) -> Trial:
     """Count errors on drawn samples, from two points in one dimension to many in several; no instance comes close."""
-    replicates = run.size("replicates", quick=10_000, standard=100_000, full=1_000_000)
+    replicates = run.size("replicates", quick=20_000, standard=100_000, full=1_000_000)
     cases = [(2, 1), (2, 4), (16, 4)]
     deltas = np.array([0.0, 0.5, 1.0, 2.0])
     sizes = np.array(cases).T[:, :, None] * np.ones(deltas.size, int)

@@ -307,7 +307,7 @@ def wasserstein_funnel(run: Run) -> Trial:
 )
 def wasserstein_order(run: Run) -> Trial:
     """Draw M, and compute the distance behind every layer by linear algebra; compare with the layer before."""
-    replicates = run.size("replicates", quick=10_000, standard=100_000, full=1_000_000)
+    replicates = run.size("replicates", quick=20_000, standard=100_000, full=1_000_000)
     networks = _networks(run)
 
     def above(weights: Sequence[Array]) -> Array:

@@ -24,7 +24,7 @@ def levels(modes: int) -> tuple[Array, Array]:
 def sizes_and_designs(run: Run) -> tuple[tuple[int, ...], int]:
     """Sizes that double, and how many designs are drawn of each."""
     sizes = run.size("sizes", quick=(4, 8, 16, 32), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-    return sizes, run.size("designs", quick=1200, standard=3000, full=20_000)
+    return sizes, run.size("designs", quick=2000, standard=3000, full=20_000)
 
 
 def fit_designs(run: Run, c: int, designs: int, ridges: Array, shape: tuple[int, int | None]) -> sim.RidgeFit:
