@@ -25,7 +25,7 @@ Correct = Callable[[Array, Array], Array]  # what is averaged over the spectrum,
 def _descend(run: Run, of: str) -> Sizes:
     """Train on drawn samples at sizes that double; errors at all times, for every alpha."""
     sizes = run.size("features", quick=(6, 12, 24, 48), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-    replicates = run.size("designs", quick=700, standard=4000, full=100_000)
+    replicates = run.size("designs", quick=1000, standard=4000, full=100_000)
     first = run.size("log2 of the learning rate", quick=-12, standard=-17, full=-20)
     schedule = (jnp.asarray(2.0**first), jnp.asarray(3 - first))
     errors = draw(run, sim.descent_errors, sizes, ALPHAS, replicates, students(SNR, INR), *schedule, ..., len(TIMES))

@@ -75,7 +75,7 @@ def late_time(run: Run) -> Trial:
 def late_time_limit(run: Run) -> Trial:
     """Fit with least norm or by least squares, where gradient descent ends; P is a third of N or twice as large."""
     sizes = run.size("features", quick=(12, 24, 48, 96), standard=(12, 24, 48, 96), full=(24, 48, 96, 192))
-    replicates = run.size("designs", quick=300, standard=4800, full=48_000)
+    replicates = run.size("designs", quick=1000, standard=4800, full=48_000)
     few, many, S = 1 / 3, 2.0, 2.0
     alphas = (few, many)
 
