@@ -1,12 +1,14 @@
 """Rewrite the generated tables: papers from the registry, verdicts from the file that ``verify --json`` wrote.
 
-Run ``make readme``, or ``make readme ARGS=verdicts.json`` after a new run at the standard scale. A block between
-``<!-- name -->`` and ``<!-- /name -->`` of README.md or docs/results.md is replaced whole.
+Run ``make readme``, or ``make readme ARGS=verdicts.json`` after a new run at the standard scale. Blocks lie between
+``<!-- name -->`` and ``<!-- /name -->`` of README.md and docs/results.md. Verdicts of a run of some papers replace the
+rows of these papers, and rows of papers and claims that are no more are dropped.
 """
 
 import json
 import re
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -26,17 +28,24 @@ def papers_table() -> str:
     return "\n".join(rows)
 
 
-def summary_table(document: dict) -> str:
+SUMMARY_HEAD = (
+    "| paper | confirmed | errata | not as expected | controls rejected | resolution: median, worst | seconds | seed |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+VERDICTS_HEAD = (
+    "| claim | rule | verdict | discrepancy | allowed | resolution | controls rejected | seconds | seed |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+def summary_rows(document: dict) -> dict[str, str]:
     """Return one row a paper of a ``verify --json`` document: how many claims stood, and how finely they were tried."""
-    rows = [
-        "| paper | confirmed | errata | not as expected | controls rejected | resolution (median, worst) | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = {}
     for paper, group in groupby(document["claims"], key=lambda claim: claim["paper"]):
         claims = list(group)
         fine = [claim["resolution"] for claim in claims if claim["resolution"] is not None]
         controls = [control["rejected"] for claim in claims for control in claim["controls"]]
-        cells = [
+        rows[paper] = _row(
             paper,
             str(sum(claim["ok"] and claim["expected"] == "confirmed" for claim in claims)),
             str(sum(claim["ok"] and claim["expected"] == "refuted" for claim in claims) or "–"),
@@ -44,46 +53,50 @@ def summary_table(document: dict) -> str:
             f"{sum(controls)}/{len(controls)}",
             f"{median(fine):.0e}, {max(fine):.0e}" if fine else "–",
             f"{sum(claim['seconds'] for claim in claims):.0f}",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+            str(document["seed"]),
+        )
+    return rows
 
 
-def verdicts_table(document: dict) -> str:
+def verdict_rows(document: dict) -> dict[str, str]:
     """Return every verdict of a ``verify --json`` document, a row each."""
-    rows = [
-        "| claim | rule | verdict | discrepancy | allowed | resolution | controls rejected | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = {}
     for claim in document["claims"]:
         rejected = sum(control["rejected"] for control in claim["controls"])
         status = f"{claim['status']} (erratum)" if claim["expected"] == "refuted" else claim["status"]
-        cells = [
+        rows[claim["id"]] = _row(
             claim["id"],
             claim["rule"],
             status if claim["ok"] else f"**{status}**",
             *(_number(claim[key]) for key in ("statistic", "threshold", "resolution")),
             f"{rejected}/{len(claim['controls'])}",
             f"{claim['seconds']:.1f}",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+            str(document["seed"]),
+        )
+    return rows
 
 
-def circumstances(document: dict) -> str:
-    """Say in one line how the run of a ``verify --json`` document was made."""
-    return (
-        f"closedform {document['version']}, scale `{document['scale']}`, seed {document['seed']}, device: "
-        f"{document['device']}, {document['seconds']:.0f} s in all."
-    )
+def update(text: str, head: tuple[str, str], rows: dict[str, str], order: Sequence[str]) -> str:
+    """Return the table of the block ``verdicts`` of ``text`` with ``rows`` in place, in ``order``."""
+    lines = _block("verdicts").search(text)[2].splitlines()
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("|")} | rows
+    return fill(text, "verdicts", "\n".join([*head, *(rows[name] for name in order if name in rows)]))
 
 
 def fill(text: str, name: str, content: str) -> str:
     """Replace the block ``name`` of ``text``; raises ValueError when there is none."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    pattern = _block(name)
     if not pattern.search(text):
         raise ValueError(f"no block is named {name!r}")
-    return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
+    return pattern.sub(lambda found: f"{found[1]}{content}\n{found[3]}", text)
+
+
+def _block(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name} -->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float | None) -> str:
@@ -92,9 +105,9 @@ def _number(value: float | None) -> str:
 
 if __name__ == "__main__":
     readme = fill(README.read_text(), "papers", papers_table())
-    if len(sys.argv) > 1:
-        document = json.loads(Path(sys.argv[1]).read_text())
-        readme = fill(readme, "verdicts", f"{summary_table(document)}\n\n{circumstances(document)}")
-        results = f"{circumstances(document)}\n\n{verdicts_table(document)}"
-        RESULTS.write_text(fill(RESULTS.read_text(), "verdicts", results))
+    for verdicts in sys.argv[1:]:
+        document = json.loads(Path(verdicts).read_text())
+        readme = update(readme, SUMMARY_HEAD, summary_rows(document), list(registry().papers))
+        results = update(RESULTS.read_text(), VERDICTS_HEAD, verdict_rows(document), list(registry().claims))
+        RESULTS.write_text(results)
     README.write_text(readme)
