@@ -100,7 +100,7 @@ def conservation_law(run: Run) -> Trial:
 
 
 @PAPER.claim(
-    "gcv",
+    "gcv-kappa",
     statement=r"""$1 / \mathrm{tr} (K + \delta)^{-1}$ tends to $\kappa$, and the training risk over $(\delta / n \hat
     \kappa)^2$ to the test risk, for kernels and for random features.""",
     source="generalised cross-validation, section on the effective ridge",
