@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from paper_checks import tribunal
 from paper_checks.claim import SCALES, Claim, Run
@@ -319,14 +319,16 @@ def configure_jax() -> None:
 
 
 def limit_blas(processes: int) -> None:
-    """Let BLAS and LAPACK use this process's share of the processors.
+    """Let BLAS and LAPACK use at most this process's share of the processors, and no more than they are set to.
 
     Their threads wait in busy loops: with more of them than processors, batches of small systems take ten times as
     long.
     """
     import scipy.linalg  # noqa: F401  a library can be limited only once it is loaded
 
-    threadpool_limits(max(1, (os.cpu_count() or 1) // processes), user_api="blas")
+    share = max(1, (os.cpu_count() or 1) // processes)
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    threadpool_limits({library["prefix"]: min(share, library["num_threads"]) for library in blas})
 
 
 def _device() -> str:

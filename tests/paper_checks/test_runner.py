@@ -321,3 +321,9 @@ def test_many_processes_leave_linear_algebra_one_thread_each():
     with threadpool_limits():  # puts the numbers of threads back
         runner.limit_blas(10**6)
         assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
+
+
+def test_threads_of_linear_algebra_are_never_raised():
+    with threadpool_limits(1, user_api="blas"):
+        runner.limit_blas(1)
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
