@@ -326,7 +326,8 @@ def limit_blas(processes: int) -> None:
     """
     import scipy.linalg  # noqa: F401  a library can be limited only once it is loaded
 
-    share = max(1, (os.cpu_count() or 1) // processes)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = max(1, processors // processes)
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
     threadpool_limits({library["prefix"]: min(share, library["num_threads"]) for library in blas})
 
