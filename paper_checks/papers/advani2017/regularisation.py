@@ -177,7 +177,7 @@ def stopping_vs_ridge(run: Run) -> Trial:
 def stopping_excess(run: Run) -> Trial:
     """Average ratios over designs of three proportions and two powers, at sizes that double."""
     sizes = run.size("features", quick=(8, 16, 32, 64), standard=(8, 16, 32, 64), full=(16, 32, 64, 128))
-    designs = run.size("designs", quick=280, standard=5000, full=50_000)
+    designs = run.size("designs", quick=360, standard=5000, full=50_000)
     powers = (1.0, 3.0)  # features must outnumber sqrt(S) by far for powers of 1/N to tell
     alphas, S = np.array(ALPHAS)[:, None], np.array(powers)
 

@@ -28,7 +28,7 @@ from theory import deep_linear
 def flow(run: Run) -> Trial:
     """Differentiate the loss on drawn views of unequal scatter, batch by batch."""
     n_inputs, n_outputs = sizes(run)
-    batches, samples = run.size("batches, samples", quick=(200, 4096), standard=(1000, 16384), full=(4000, 65536))
+    batches, samples = run.size("batches, samples", quick=(400, 4096), standard=(1000, 16384), full=(4000, 65536))
     start = draw_start(run.rng(), n_inputs, n_outputs)
     alpha_p, eta = 1.6, 0.3
 
