@@ -47,7 +47,15 @@ def test_a_run_is_summed_up_a_row_a_paper_and_shown_a_row_a_claim():
 
     erratum = claim("printed", status="refuted", expected="refuted", resolution=None)
     slipped = claim("slipped", ok=False, controls=[{"name": "a", "rejected": False}], resolution=1e-2)
-    document = {"claims": [claim("sigmoid"), erratum, slipped]}
-    assert readme["summary_table"](document).splitlines()[-1] == "| saxe2013 | 1 | 1 | 1 | 2/3 | 5e-03, 1e-02 | 6 |"
-    rows = readme["verdicts_table"](document).splitlines()[2:]
-    assert [row.split(" | ")[2] for row in rows] == ["confirmed", "refuted (erratum)", "**confirmed**"]
+    document = {"claims": [claim("sigmoid"), erratum, slipped], "seed": 7}
+    assert readme["summary_rows"](document) == {"saxe2013": "| saxe2013 | 1 | 1 | 1 | 2/3 | 5e-03, 1e-02 | 6 | 7 |"}
+    rows = readme["verdict_rows"](document)
+    assert list(rows) == ["saxe2013.sigmoid", "saxe2013.printed", "saxe2013.slipped"]
+    assert [row.split(" | ")[2] for row in rows.values()] == ["confirmed", "refuted (erratum)", "**confirmed**"]
+
+
+def test_a_run_renews_its_rows_alone_and_what_is_no_more_goes():
+    head = ("| a | b |", "| --- | --- |")
+    text = "<!-- verdicts -->\n| a | b |\n| --- | --- |\n| z | 1 |\n| x | 1 |\n| gone | 1 |\n<!-- /verdicts -->\n"
+    found = readme["update"](text, head, {"x": "| x | 2 |", "y": "| y | 2 |"}, ["x", "y", "z"]).splitlines()
+    assert found[1:-1] == [*head, "| x | 2 |", "| y | 2 |", "| z | 1 |"]
