@@ -160,37 +160,45 @@ def stop_early(
 
     Errors are averaged over teacher, noise and initial weights; times are steps times their size, and ``late`` is the
     error after 2^doublings steps. Bisection goes through the steps' binary digits, with powers of the map of a step.
+    What is still missed is multiplied along, not subtracted: with at least as many samples as features it is known to
+    rounding however little is left, and signals may be as large as 1e60.
     """
     X = draw_inputs(sample, shape)
     G = X @ X.T
     present = jnp.diag(_features(sample, shape))
 
-    def power(S: Array, _: None) -> tuple[Array, Array]:
-        return double(S, G, 1), S
+    def power(maps: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        S, kept = maps
+        return (double(S, G, 1), kept @ kept), maps
 
-    last, powers = jax.lax.scan(power, jnp.asarray(learning_rate * present), length=doublings)
+    one = (jnp.asarray(learning_rate * present), jnp.eye(shape[0]) - learning_rate * G)
+    (last, _), powers = jax.lax.scan(power, one, length=doublings)
+    # rounding puts a little outside of the span of few samples, where nothing is learnt
+    rounding = jnp.where(sample.n_samples < sample.n_features, 1e-28, 0.0) * jnp.trace(G)
 
     def error(S: Array) -> Array:
         return average_errors(S, X, sample, students).test
 
-    def falls(S: Array) -> Array:
+    def falls(S: Array, missed: Array) -> Array:
         """Whether the error falls, to first order in a step: twice the mean of (w - teacher) times its change."""
-        learnt = S @ X
-        missed = X - learnt @ (X.T @ X)  # nothing outside of the span of the samples, not even rounding
-        gain = (jnp.asarray(students.teacher) + jnp.asarray(students.initial)) * jnp.sum(missed**2)
+        left = jnp.sum(missed**2)
+        gain = (jnp.asarray(students.teacher) + jnp.asarray(students.initial)) * left
         # with nothing but rounding left to learn, all that training can do is to follow the noise
-        return (jnp.asarray(students.noise) * jnp.sum(learnt * missed) < gain) & (gain > 1e-20 * jnp.trace(G))
+        return (jnp.asarray(students.noise) * jnp.sum((S @ X) * missed) < gain) & (left > rounding)
 
-    def digit(state: tuple[Array, Array], power: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
-        S, time = state
-        step, length = power
-        ahead = S + step - S @ (G @ step)
-        go = falls(ahead)
-        return (jnp.where(go, ahead, S), time + jnp.where(go, length, 0.0)), None
+    def digit(
+        state: tuple[Array, Array, Array], power: tuple[tuple[Array, Array], Array]
+    ) -> tuple[tuple[Array, Array, Array], None]:
+        S, missed, time = state
+        (step, kept), length = power
+        ahead = S + step - S @ (G @ step), kept @ missed
+        go = falls(*ahead)
+        now = (jnp.where(go, after, before) for after, before in zip(ahead, (S, missed), strict=True))
+        return (*now, time + jnp.where(go, length, 0.0)), None
 
     lengths = jnp.asarray(learning_rate) * 2.0 ** jnp.arange(doublings)
-    start = (jnp.zeros_like(G), jnp.zeros(()))
-    (S, time), _ = jax.lax.scan(digit, start, (powers[::-1], lengths[::-1]))
+    start = (jnp.zeros_like(G), X, jnp.zeros(()))
+    (S, _, time), _ = jax.lax.scan(digit, start, (powers, lengths), reverse=True)
     return Stopped(time + learning_rate / 2, error(S), error(last))
 
 
