@@ -174,7 +174,7 @@ def stop_early(
     one = (jnp.asarray(learning_rate * present), jnp.eye(shape[0]) - learning_rate * G)
     (last, _), powers = jax.lax.scan(power, one, length=doublings)
     # rounding puts a little outside of the span of few samples, where nothing is learnt
-    rounding = jnp.where(sample.n_samples < sample.n_features, 1e-28, 0.0) * jnp.trace(G)
+    rounding = jnp.where(jnp.asarray(sample.n_samples) < sample.n_features, 1e-28, 0.0) * jnp.trace(G)
 
     def error(S: Array) -> Array:
         return average_errors(S, X, sample, students).test
@@ -191,10 +191,9 @@ def stop_early(
     ) -> tuple[tuple[Array, Array, Array], None]:
         S, missed, time = state
         (step, kept), length = power
-        ahead = S + step - S @ (G @ step), kept @ missed
-        go = falls(*ahead)
-        now = (jnp.where(go, after, before) for after, before in zip(ahead, (S, missed), strict=True))
-        return (*now, time + jnp.where(go, length, 0.0)), None
+        ahead, rest = S + step - S @ (G @ step), kept @ missed
+        go = falls(ahead, rest)
+        return (jnp.where(go, ahead, S), jnp.where(go, rest, missed), time + jnp.where(go, length, 0.0)), None
 
     lengths = jnp.asarray(learning_rate) * 2.0 ** jnp.arange(doublings)
     start = (jnp.zeros_like(G), X, jnp.zeros(()))
