@@ -112,7 +112,7 @@ def test_loss_ignores_a_common_shift_and_rises_when_the_label_falls(scores, tau,
     assert value >= 0
     assert comp_sum_loss(h + shift, y, tau=tau) == pytest.approx(value, rel=1e-11)
     h[y] -= 1
-    assert comp_sum_loss(h, y, tau=tau) >= value
+    assert comp_sum_loss(h, y, tau=tau) >= value * (1 - 1e-15)  # near its largest value, up to rounding
 
 
 @pytest.mark.parametrize("tau", TAUS)
