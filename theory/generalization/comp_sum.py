@@ -281,7 +281,11 @@ def _of_logarithm(logarithm: Array, tau: Array) -> Array:
     logarithm, tau = np.broadcast_arrays(logarithm, tau)
     finite = np.where(np.isfinite(logarithm), logarithm, 0.0)
     at_infinity = np.where(tau > 1, 1 / np.where(tau > 1, tau - 1, 1.0), np.inf)
-    return np.where(np.isfinite(logarithm), finite * exprel((1 - tau) * finite), at_infinity)
+    exponent = (1 - tau) * finite
+    # far out a quotient, as a product of two roundings would not grow with L to the last digit
+    far = np.abs(exponent) > 1
+    value = np.where(far, np.expm1(exponent) / np.where(far, 1 - tau, 1.0), finite * exprel(exponent))
+    return np.where(np.isfinite(logarithm), value, at_infinity)
 
 
 def _order(tau: Array) -> Array:

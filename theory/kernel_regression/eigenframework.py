@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 _RESIDUAL = 1e-12
 _MAX_STEPS = 200
+_END = -600.0  # log gamma at which all modes are learnt
 _GRID = 8  # ridges in e-folds at which a minimum is looked for, a piece of the table each quarter
 
 
@@ -95,7 +96,9 @@ def rf_risk(
 
     and :math:`\kappa = \gamma (1 - z/k)`. Asymptotic in n, k and the number of modes, with corrections of order 1/n,
     under Gaussian universality: eigenfunctions act like independent standard normals. ``ridge=0`` is the
-    least-norm fit; its test risk is infinite at n = k.
+    limit of small ridges, the least-norm fit. Its test risk is infinite where n = k is below the number M of modes and,
+    if there is noise, at n = M; without noise it vanishes from n = M on if k > M, and is :math:`\frac{M}{3} \sum_i
+    (v_i^2 / \lambda_i) / \sum_i (1 / \lambda_i)` at n = k = M.
 
     Accuracy: the equation for gamma holds to 1e-12 relative to min(n, k), checked at every point. Risks are as
     accurate, but for their condition where n/k and the ridge leave next to nothing of n - z and k - z: there a relative
@@ -258,7 +261,8 @@ def optimal_ridge(
 
     Ridge and risk are explicit functions of :math:`\gamma`, which is searched from its ridgeless value to the point
     where nothing is learnt: by a grid, as the risk may have several minima, and golden sections around its best point.
-    The least risk is known to rounding, the ridge as well as a minimum allows, to about 1e-8 relative.
+    The least risk is known to rounding, or to 1e-8 where n or k is just the number of modes, the ridge as well as a
+    minimum allows, to about 1e-8 relative.
 
     Costs as a call of `rf_risk` with some 500 ridges for every point.
 
@@ -293,7 +297,14 @@ def optimal_ridge(
     ridgeless = _solve(sums, spectrum, samples, features, np.zeros_like(samples))
     least = np.minimum(samples, features)
     nothing = np.log(spectrum.trace / least) + 36.0  # z is 1e-16 of min(n, k) and less
-    start = np.where(np.isfinite(ridgeless.t), ridgeless.t, np.log(spectrum.eigenvalues.min() / spectrum.modes) - 36.0)
+    # with hardly more of n and k than modes, n - z and k - z are known by subtraction down to a point only
+    tight = least < (1 + 1e-6) * spectrum.modes
+    learnt = np.where(
+        tight,
+        np.log(1e-8 * spectrum.modes / np.sum(spectrum.multiplicities / spectrum.eigenvalues)),
+        np.log(spectrum.eigenvalues.min() / spectrum.modes) - 36.0,
+    )
+    start = np.where(np.isfinite(ridgeless.t), ridgeless.t, learnt)
 
     def at(t: Array) -> EigenframeworkResult:
         gaps = _Root(t, *_gaps_by_subtraction(sums, t, samples, features))
@@ -419,7 +430,8 @@ def _ridge_at(root: _Root) -> Array:
 def _result(sums: Sums, root: _Root, n: Array, k: Array, noise: Array, unlearnable: float) -> EigenframeworkResult:
     """Evaluate risks from gaps a = n - z and b = 1 - z/k; all terms are positive, so nothing cancels."""
     ended = np.isneginf(root.t)
-    z, s, q, bias, cross = sums(np.where(ended, 0.0, root.t))
+    z, s, q, bias, cross = sums(np.where(ended, _END, root.t))
+    balanced = n * cross / (3 * s)  # without noise, at n and k both as large as the number of modes
     modes = n - root.samples  # where all modes are learnt exactly
     z, q = np.where(ended, modes, z), np.where(ended, modes, q)
     s, bias, cross = (np.where(ended, 0.0, part) for part in (s, bias, cross))
@@ -429,7 +441,11 @@ def _result(sums: Sums, root: _Root, n: Array, k: Array, noise: Array, unlearnab
         # n (k - q) / ((n - z)(k - z) + s (n - z + k - z)), divided by k throughout
         whole = a * b + a * per + s * b
         amplification = np.where(s == 0, n / a, n * (b + per) / whole)
-        test = amplification * (signal + noise)
+        test = np.where(
+            ended & (a == 0) & (unlearnable + noise == 0),
+            np.where(b == 0, balanced, 0.0),
+            amplification * (signal + noise),
+        )
         train = np.where(a > 0, (a / n) ** 2 * test, 0.0)
     gamma = np.exp(root.t)
     fields = (gamma * b, gamma, z, q, amplification, test, train)

@@ -1,7 +1,7 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from theory.kernel_regression import (
@@ -123,7 +123,26 @@ def test_the_effective_ridge_grows_with_the_ridge(pair, share, apart):
     assert np.all(np.diff(kappa) > 0)
 
 
+@pytest.mark.parametrize(("n", "k"), [(3, 3), (3, 4), (3, np.inf), (4, 3), (5, 5)])
+def test_without_noise_the_ridgeless_risk_is_the_limit_of_small_ridges(n, k):
+    lam, v2 = [1.0, 2.0, 5.0], [1.0, 3.0, 0.5]
+    risk = rf_risk(lam, v2, n=n, k=k, ridge=[1e-15, 0.0]).test
+    assert risk[0] == pytest.approx(risk[1], rel=1e-5, abs=1e-6)
+    assert risk[1] == (pytest.approx(26 / 17, rel=1e-14) if n == k == 3 else 0)
+    assert optimal_ridge(lam, v2, n=n, k=k).test == pytest.approx(risk[1], rel=1e-7)
+    assert (rf_risk(lam, v2, n=n, k=k, noise_var=0.1).test == np.inf) == (n == 3)
+
+
+def test_the_best_ridge_is_found_where_samples_features_and_modes_are_as_many():
+    lam, v2 = np.geomspace(1e-4, 1, 30), np.geomspace(1e-3, 1, 30)
+    grid = np.append(np.geomspace(1e-12, 100, 4000), 0.0)
+    for noise in (0.0, 1e-6, 0.1):
+        risks = rf_risk(lam, v2, n=30, k=30, ridge=grid, noise_var=noise).test
+        assert optimal_ridge(lam, v2, n=30, k=30, noise_var=noise).test == pytest.approx(np.min(risks), rel=1e-5)
+
+
 @given(spectra, sizes, st.floats(0, 2))
+@example(np.ones((2, 3)), 0.5, 0.0)
 @settings(max_examples=40)
 def test_more_samples_and_more_features_help_at_the_best_ridge(pair, share, noise):
     lam, v2 = pair
