@@ -237,7 +237,7 @@ NEAR_COVARIANCES = ((1.85, 0.5), (2.7, 2.0))  # signals l - 1 a fifth above sqrt
     statement=r"""Vectors turn towards the signal from $\theta = \sigma$ on, and from $l = 1 + \sqrt\gamma$ on: a fifth
     above that, and though $l$ be less than $1 + \gamma$, the overlap is there.""",
     source="theorem 1.1; overlap of Paul 2007",
-    agreement=Equivalence(margin=0.05, resolution=0.3),
+    agreement=Equivalence(margin=0.03, resolution=0.2),
     controls=("transition at 1.3 sigma", "transition at 1 + gamma"),
 )
 def transition(run: Run) -> Trial:
