@@ -110,7 +110,7 @@ def layerwise_kl(joint: ArrayLike, product: ArrayLike, layer_maps: list[ArrayLik
     joint, product : array_like, shape (m_1, ..., m_L, n_x, n_y)
         P(W_1, ..., W_L, X_i, Y_i) and P(W_1, ..., W_L) P(X, Y).
     layer_maps : list of array_like of int
-        Map l, shape (m_l, size of alphabet l - 1): T_l = map[W_l, T_{l-1}].
+        Map l, shape (m_l, size of alphabet l - 1): T_l = map[W_l, T_{l-1}]. Not all of an alphabet need occur.
 
     Returns
     -------
@@ -146,7 +146,8 @@ def layerwise_kl(joint: ArrayLike, product: ArrayLike, layer_maps: list[ArrayLik
         expected = (train.shape[0], train.shape[-2])
         if layer.dtype.kind not in "iu" or layer.shape != expected or layer.min() < 0:
             raise ValueError(f"layer_maps[{index}] must hold indices >= 0 in shape {expected}; got shape {layer.shape}")
-        chosen = np.eye(int(layer.max()) + 1)[layer]  # (m_l, old alphabet, new alphabet)
+        known = maps[index + 1].shape[-1] if index + 1 < len(maps) and maps[index + 1].ndim else 0
+        chosen = np.eye(max(int(layer.max()) + 1, known))[layer]  # (m_l, old alphabet, new alphabet)
         train, fresh = (np.einsum("w...ty,wts->...sy", law, chosen) for law in (train, fresh))
         found.append(_divergence(train, fresh))
     return np.array(found)
