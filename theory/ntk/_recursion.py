@@ -1,4 +1,4 @@
-"""The kernel recursion, entry by entry, compiled: all layers of a tile of 64 x 64 pairs while it is in the cache.
+"""The kernel recursion, entry by entry, compiled: all layers of one input against a tile of 128 others in the cache.
 
 A pair of inputs with variances a, b is carried as
 
@@ -28,10 +28,16 @@ Array = NDArray[np.float64]
 # no division is checked, and products may be fused with sums; sums keep their order
 _compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 
-TILE = 64
+TILE = 128
 UNROLL = 4
-VALUE, SLOPE, FALL, WHOLE, APART = (k * TILE for k in range(1, 6))
+
+# offsets in the workspace; one array holds it all, since vectorised loops have to rule out that arrays overlap
+GAP, TAU = 0, TILE
+BELOW, ROOT = 2 * TILE, 3 * TILE
+RHO, VALUE, SLOPE, FALL, WHOLE, APART = (k * TILE for k in range(2, 8))
+
 TINY = 1e-300
+CLOSE = 1 / 16  # gap of a pair
 
 HALF_PI = np.pi / 2
 
@@ -213,49 +219,55 @@ def _mix(below, above, c1, e1, c2, e2, bias):
 
 
 @_compiled
-def _open(i, j0, x1, x2, one, two, sizes, gap, tau):
+def _open(i, j0, x1, x2, one, two, sizes, work):
     """First layer of row i against the columns of a tile."""
     u = x1[i]
     for t in range(TILE):
-        gap[t] = 0.0
+        work[GAP + t] = 0.0
     for k in range(0, u.size, UNROLL):
         u0, u1, u2, u3 = u[k], u[k + 1], u[k + 2], u[k + 3]
         v = x2[k * TILE : (k + UNROLL) * TILE]
         for t in range(TILE):
             d0, d1, d2, d3 = u0 - v[t], u1 - v[TILE + t], u2 - v[2 * TILE + t], u3 - v[3 * TILE + t]
-            gap[t] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+            work[GAP + t] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    opposite = 0
     for t in range(TILE):
-        gap[t] *= 0.5
-        if gap[t] > 1.5:  # nearly opposite
-            total = 0.0
-            for k in range(u.size):
-                s = u[k] + x2[k * TILE + t]
-                total += s * s
-            gap[t] = -(0.5 * total + TINY)
+        work[GAP + t] *= 0.5
+        opposite += work[GAP + t] > 1.5
+    if opposite:
+        for t in range(TILE):
+            if work[GAP + t] > 1.5:
+                total = 0.0
+                for k in range(u.size):
+                    s = u[k] + x2[k * TILE + t]
+                    total += s * s
+                work[GAP + t] = -(0.5 * total + TINY)
     c1, e1, c2, e2 = one.c[0, i], one.e[0, i], two.c[0, j0 : j0 + TILE], two.e[0, j0 : j0 + TILE]
     for t in range(TILE):
-        below = gap[t] if gap[t] >= 0.0 else 2.0 + gap[t]
-        above = 2.0 - gap[t] if gap[t] >= 0.0 else -gap[t]
-        tau[t] = sizes.mu[0] * (c1 * c2[t]) * (1.0 - below) + sizes.v * (e1 * e2[t])
-        gap[t] = _mix(below, above, c1, e1, c2[t], e2[t], sizes.bias)
+        gap = work[GAP + t]
+        below = gap if gap >= 0.0 else 2.0 + gap
+        above = 2.0 - gap if gap >= 0.0 else -gap
+        work[TAU + t] = sizes.mu[0] * (c1 * c2[t]) * (1.0 - below) + sizes.v * (e1 * e2[t])
+        work[GAP + t] = _mix(below, above, c1, e1, c2[t], e2[t], sizes.bias)
 
 
 @_compiled
-def _rectify(i, j0, layer, bend, one, two, sizes, gap, tau):
+def _rectify(i, j0, layer, bend, one, two, sizes, work):
     """One hidden layer of a piecewise linear activation; ``bend`` is (a+ - a-)^2 / (a+^2 + a-^2)."""
     c1, e1, c2, e2 = one.c[layer, i], one.e[layer, i], two.c[layer, j0 : j0 + TILE], two.e[layer, j0 : j0 + TILE]
     mu, v = sizes.mu[layer], sizes.v
     for t in range(TILE):
-        negative = gap[t] < 0.0
-        d = abs(gap[t])
+        gap, tau = work[GAP + t], work[TAU + t]
+        negative = gap < 0.0
+        d = abs(gap)
         root = np.sqrt(2.0 * d)
         near = root * _angle(d)
         bent = root * (2.0 * d) * _bent(d)
         angle = 1.0 - near if negative else near
         below = 2.0 - d - bend * (1.0 - d + bent) if negative else d - bend * bent
         cc = c1 * c2[t]
-        tau[t] = mu * cc * (1.0 - below) + v * (e1 * e2[t]) + cc * (1.0 - bend * angle) * tau[t]
-        gap[t] = _mix(below, 2.0 - below, c1, e1, c2[t], e2[t], sizes.bias)
+        work[TAU + t] = mu * cc * (1.0 - below) + v * (e1 * e2[t]) + cc * (1.0 - bend * angle) * tau
+        work[GAP + t] = _mix(below, 2.0 - below, c1, e1, c2[t], e2[t], sizes.bias)
 
 
 class ErfLayers(NamedTuple):
@@ -268,50 +280,64 @@ class ErfLayers(NamedTuple):
 
 
 @_compiled
-def _erf(i, j0, layer, one, two, erf1, erf2, sizes, gap, tau):
-    """One hidden layer of erf: R = arcsin(r r' rho) / (m m')."""
+def _erf(i, j0, layer, one, two, erf1, erf2, sizes, work):
+    """One hidden layer of erf: R = arcsin(r r' rho) / (m m').
+
+    A gap d below CLOSE takes 1 - R from the difference of two arcsines. From there on subtracting R itself costs a
+    factor of 1 / d <= 16 in rounding, and tiles without a smaller gap are spared the difference.
+    """
     c1, e1, c2, e2 = one.c[layer, i], one.e[layer, i], two.c[layer, j0 : j0 + TILE], two.e[layer, j0 : j0 + TILE]
     r1, q1, m1, s1 = erf1.r[layer - 1, i], erf1.rest[layer - 1, i], erf1.m[layer - 1, i], erf1.slope[layer - 1, i]
     tile = slice(j0, j0 + TILE)
     r2, q2 = erf2.r[layer - 1, tile], erf2.rest[layer - 1, tile]
     m2, s2 = erf2.m[layer - 1, tile], erf2.slope[layer - 1, tile]
     mu, v = sizes.mu[layer], sizes.v
+    close = 0
     for t in range(TILE):
-        d = abs(gap[t])
+        d = abs(work[GAP + t])
         p = r1 * r2[t]
-        y = p * (1.0 - d)
-        p_rest = q1 + q2[t] - q1 * q2[t]  # 1 - p^2
-        fall = p * p * (d * (2.0 - d))
-        y_rest = p_rest + fall  # 1 - y^2
-        p_root, y_root = np.sqrt(p_rest), np.sqrt(y_rest)
-        # arcsin p - arcsin y as one arcsine while y is near p
-        far = d > 0.5
-        cosine = p_root * y_root + p * y
-        sine = y if far else fall / (p * y_root + y * p_root + TINY)
-        arc = _arcsin(sine, y_rest if far else cosine * cosine)
-        mm = m1 * m2[t] + TINY
-        unequal = 0.0 if r1 == r2[t] else max(mm - _arcsin(p, p_rest), 0.0)
-        below = 1.0 - arc / mm if far else (unequal + arc) / mm
-        negative = gap[t] < 0.0
-        low, high = (2.0 - below, below) if negative else (below, 2.0 - below)
+        y_rest = (q1 + q2[t] - q1 * q2[t]) + p * p * (d * (2.0 - d))  # 1 - y^2
+        work[ROOT + t] = np.sqrt(y_rest)
+        work[BELOW + t] = 1.0 - _arcsin(p * (1.0 - d), y_rest) / (m1 * m2[t] + TINY)
+    for t in range(TILE):
+        close += abs(work[GAP + t]) < CLOSE
+    if close:
+        for t in range(TILE):
+            d = abs(work[GAP + t])
+            p = r1 * r2[t]
+            y = p * (1.0 - d)
+            p_rest = q1 + q2[t] - q1 * q2[t]  # 1 - p^2
+            p_root = np.sqrt(p_rest)
+            cosine = p_root * work[ROOT + t] + p * y
+            arc = _arcsin(p * p * (d * (2.0 - d)) / (p * work[ROOT + t] + y * p_root + TINY), cosine * cosine)
+            mm = m1 * m2[t] + TINY
+            unequal = max(mm - _arcsin(p, p_rest), 0.0)
+            unequal = 0.0 if r1 == r2[t] else unequal
+            difference = (unequal + arc) / mm
+            work[BELOW + t] = difference if d < CLOSE else work[BELOW + t]
+    for t in range(TILE):
+        below, tau = work[BELOW + t], work[TAU + t]
+        negative = work[GAP + t] < 0.0
+        low, high = 2.0 - below if negative else below, below if negative else 2.0 - below
         cc = c1 * c2[t]
-        tau[t] = mu * cc * (1.0 - low) + v * (e1 * e2[t]) + cc * (s1 * s2[t] / y_root) * tau[t]
-        gap[t] = _mix(low, high, c1, e1, c2[t], e2[t], sizes.bias)
+        work[TAU + t] = mu * cc * (1.0 - low) + v * (e1 * e2[t]) + cc * (s1 * s2[t] / work[ROOT + t]) * tau
+        work[GAP + t] = _mix(low, high, c1, e1, c2[t], e2[t], sizes.bias)
 
 
 @_compiled
-def _expand(i, j0, layer, a, b, one, two, sizes, gap, tau, work):
+def _expand(i, j0, layer, a, b, one, two, sizes, work):
     """One hidden layer of a Hermite series, c c' R = sum of a a' rho^j, by Horner's rule at rho and at 1."""
     e1, e2 = one.e[layer, i], two.e[layer, j0 : j0 + TILE]
     mu, v = sizes.mu[layer], sizes.v
-    work[:] = 0.0
+    work[VALUE:] = 0.0
     for t in range(TILE):
-        work[t] = 1.0 - gap[t] if gap[t] >= 0.0 else -1.0 - gap[t]
+        gap = work[GAP + t]
+        work[RHO + t] = 1.0 - gap if gap >= 0.0 else -1.0 - gap
     for k in range(a.size - 2, -1, -2):  # two terms at a time
         x0, x1 = a[k], a[k + 1]
         rows = b[k * TILE : (k + 2) * TILE]
         for t in range(TILE):
-            rho, y0, y1 = work[t], rows[t], rows[TILE + t]
+            rho, y0, y1 = work[RHO + t], rows[t], rows[TILE + t]
             c0, c1 = x0 * y0, x1 * y1
             value, whole = work[VALUE + t], work[WHOLE + t]
             slope = work[SLOPE + t] * rho + value
@@ -324,11 +350,12 @@ def _expand(i, j0, layer, a, b, one, two, sizes, gap, tau, work):
             work[WHOLE + t] = whole + c0
             work[APART + t] += (x0 - y0) * (x0 - y0) + (x1 - y1) * (x1 - y1)
     for t in range(TILE):
-        below = gap[t] if gap[t] >= 0.0 else 2.0 + gap[t]
+        gap = work[GAP + t]
+        below = gap if gap >= 0.0 else 2.0 + gap
         de = e1 - e2[t]
-        tau[t] = mu * work[VALUE + t] + v * (e1 * e2[t]) + work[SLOPE + t] * tau[t]
+        work[TAU + t] = mu * work[VALUE + t] + v * (e1 * e2[t]) + work[SLOPE + t] * work[TAU + t]
         low = 0.5 * (work[APART + t] + sizes.bias * (de * de)) + below * work[FALL + t]
-        gap[t] = low if low <= 1.0 else -(max(2.0 - low, 0.0) + TINY)
+        work[GAP + t] = low if low <= 1.0 else -(max(2.0 - low, 0.0) + TINY)
 
 
 RECTIFIER, ERF, SERIES = 0, 1, 2
@@ -338,27 +365,29 @@ RECTIFIER, ERF, SERIES = 0, 1, 2
 def fill(first, last, symmetric, kind, x1, x2, one, two, sizes, bend, erf1, erf2, a1, a2, nngp, ntk):
     """Write rows ``first`` to ``last`` of both kernels, and of a symmetric one the columns below them as well.
 
-    Unit vectors are in rows on one side, ``x1`` (n, d), and in tiles on the other, ``x2`` (m / 64, d 64), with d a
-    multiple of four; so are the series' coefficients, ``a1`` (L, n, J) and ``a2`` (L, m / 64, J 64), with J even.
+    Unit vectors are in rows on one side, ``x1`` (n, d), and in tiles on the other, ``x2`` (m / TILE, d TILE), with d a
+    multiple of four; so are the series' coefficients, ``a1`` (L, n, J) and ``a2`` (L, m / TILE, J TILE), with J even.
     """
     columns = nngp.shape[1]
-    gap, tau, work = np.empty(TILE), np.empty(TILE), np.empty(6 * TILE)
+    work = np.empty(8 * TILE)
     for j0 in range(first if symmetric else 0, columns, TILE):
         width = min(TILE, columns - j0)
         for i in range(first, last):
-            _open(i, j0, x1, x2[j0 // TILE], one, two, sizes, gap, tau)
+            _open(i, j0, x1, x2[j0 // TILE], one, two, sizes, work)
             for layer in range(1, one.c.shape[0]):
                 if kind == RECTIFIER:
-                    _rectify(i, j0, layer, bend, one, two, sizes, gap, tau)
+                    _rectify(i, j0, layer, bend, one, two, sizes, work)
                 elif kind == ERF:
-                    _erf(i, j0, layer, one, two, erf1, erf2, sizes, gap, tau)
+                    _erf(i, j0, layer, one, two, erf1, erf2, sizes, work)
                 else:
-                    _expand(i, j0, layer, a1[layer - 1, i], a2[layer - 1, j0 // TILE], one, two, sizes, gap, tau, work)
+                    _expand(i, j0, layer, a1[layer - 1, i], a2[layer - 1, j0 // TILE], one, two, sizes, work)
             scale = one.scale[i]
+            above, tangent = nngp[i, j0 : j0 + width], ntk[i, j0 : j0 + width]
             for t in range(width):
                 size = scale * two.scale[j0 + t]
-                nngp[i, j0 + t] = size * (1.0 - gap[t] if gap[t] >= 0.0 else -1.0 - gap[t])
-                ntk[i, j0 + t] = size * tau[t]
+                gap = work[GAP + t]
+                above[t] = size * (1.0 - gap if gap >= 0.0 else -1.0 - gap)
+                tangent[t] = size * work[TAU + t]
         if symmetric and j0 > first:
             for j in range(j0, j0 + width):
                 for i in range(first, last):

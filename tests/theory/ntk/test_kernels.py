@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.ntk import QuadratureWarning, dual_activation, nngp_ntk
-from theory.ntk._recursion import _angle, _arc, _bent
+from theory.ntk._recursion import CLOSE, _angle, _arc, _bent
 
 ACTIVATIONS = ("linear", "relu", ("leaky_relu", 0.2), ("leaky_relu", -1.0), "erf", "sin", "tanh", "gelu", "swish")
 
@@ -87,25 +87,41 @@ def test_nearly_parallel_inputs_keep_their_digits(distance, factor, bias):
     assert abs(found.ntk[0, 0] - t) < 4e-15 * diagonal
 
 
-def test_erf_loses_no_more_digits_than_saturation_costs():
-    rng = np.random.default_rng(2)
-    x = rng.standard_normal(6)
-    y = x + 1e-6 * rng.standard_normal(6)
-    w = 30.0
+def exact_erf(x, y, n_hidden, w):
+    """Tangent kernel without biases at 60 digits."""
     with mp.workdps(60):
         a, b = ([mp.mpf(float(v)) for v in vector] for vector in (x, y))
-        k11, k12, k22 = (w**2 * mp.fdot(p, q) / 6 for p, q in ((a, a), (a, b), (b, b)))
+        w = mp.mpf(w)
+        k11, k12, k22 = (w**2 * mp.fdot(p, q) / len(a) for p, q in ((a, a), (a, b), (b, b)))
         t = k12
-        for _ in range(3):
+        for _ in range(n_hidden):
             s = (1 + 2 * k11) * (1 + 2 * k22)
             slope = 4 / mp.pi / mp.sqrt(s - 4 * k12**2)
             k12 = w**2 * 2 / mp.pi * mp.asin(2 * k12 / mp.sqrt(s))
             t = k12 + w**2 * slope * t
             k11, k22 = (w**2 * 2 / mp.pi * mp.asin(2 * k / (1 + 2 * k)) for k in (k11, k22))
-        exact = float(t)
+        return float(t)
+
+
+def test_erf_loses_no_more_digits_than_saturation_costs():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal(6)
+    y = x + 1e-6 * rng.standard_normal(6)
+    w = 30.0
     found = nngp_ntk(x[None], y[None], n_hidden=3, activation="erf", weight_std=w, bias_std=0.0)
     # 1 / (1 - rho^2 r^2) amplifies roundings by 2 w^2 in each of three layers
-    np.testing.assert_allclose(found.ntk[0, 0], exact, rtol=3 * 2 * w**2 * 4 * np.finfo(float).eps)
+    np.testing.assert_allclose(found.ntk[0, 0], exact_erf(x, y, 3, w), rtol=3 * 2 * w**2 * 4 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-8, 1e-3, CLOSE * 0.999, CLOSE, CLOSE * 1.001, 0.5, 1.0])
+@pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, -3.0])
+@pytest.mark.parametrize("w", [0.5, 1.3, 4.0])
+def test_erf_keeps_its_digits_on_both_sides_of_close(distance, factor, w):
+    angle = np.arccos(1.0 - distance)
+    x, y = np.array([1.3, 0.0]), factor * 1.3 * np.array([np.cos(angle), np.sin(angle)])
+    found = nngp_ntk(x[None], y[None], n_hidden=4, activation="erf", weight_std=w, bias_std=0.0).ntk[0, 0]
+    exact, diagonal = (exact_erf(x, other, 4, w) for other in (y, x))
+    assert abs(found - exact) < 4e-16 * (4 + 2 * w**2) * 4 * max(abs(exact), diagonal / 10)
 
 
 def test_polynomials_are_good_to_rounding():
