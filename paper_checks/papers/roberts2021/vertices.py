@@ -10,7 +10,8 @@ import numpy as np
 from paper_checks.agreement import ConvergenceOrder, FiniteSize, MonteCarlo
 from paper_checks.claim import Run, Trial
 from paper_checks.evidence import Samples, Sizes, Steps
-from paper_checks.papers.roberts2021.criticality import HOMOGENEOUS, _tuned
+from paper_checks.papers.roberts2021.criticality import HOMOGENEOUS
+from paper_checks.papers.roberts2021.half_stable import tuned
 from paper_checks.papers.roberts2021.paper import FADING, PAPER, SIMULATED, SOLVED, unit_gain
 from simulations import ntk as sim
 from simulations.replicates import over_replicates
@@ -172,7 +173,7 @@ def vertex_growth(run: Run) -> Trial:
         gains = {"relu": 1.99, "leaky 0.5": 1.61, "leaky -0.7": 1.35}
         cases = [(name, k1, unit_gain(SIMULATED[name]), 0.0) for name, k1 in zip(FADING, starts, strict=True)]
         cases += [(name, 1.3, gains[name], 0.0) for name in homogeneous]
-        cases += [(name, *_tuned(run, name)) for name in ("gelu", "swish")]
+        cases += [(name, *tuned(run, name)) for name in ("gelu", "swish")]
         doubled = (*layers.tolist(), int(2 * layers[-1]))
         ratios = [sim.response_variance(*rest, activation=SIMULATED[name], layers=doubled) for name, *rest in cases]
         return Steps(1 / layers, np.diff(np.array(ratios).T, axis=0) / layers[:, None])
