@@ -59,6 +59,15 @@ def integer(name: str, value: int, *, minimum: int) -> int:
     return number
 
 
+def count(name: str, value: ArrayLike, *, minimum: int = 1, maximum: int | None = None) -> ArrayLike:
+    """Return ``value``, whole numbers of any type that may be traced, or raise ValueError if one is out of range."""
+    top = np.inf if maximum is None else maximum
+    text = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number >= {minimum}"
+    holds = lambda array: (array >= minimum) & (array <= top) & (array == np.floor(array))  # noqa: E731
+    require(name, finite(name, value), holds, text)
+    return value
+
+
 def widths(name: str, value: Sequence[int]) -> tuple[int, ...]:
     """Return layer widths (N_0, ..., N_D) as ints >= 1, at least two of them, or raise ValueError."""
     sizes = tuple(integer(name, size, minimum=1) for size in value)

@@ -14,6 +14,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
+from simulations import validation
+
 
 class Sample(NamedTuple):
     """What tells drawn inputs apart: a key, and how many features and samples there are."""
@@ -38,6 +40,12 @@ class Students(NamedTuple):
     noise: ArrayLike
 
 
+def _checked(students: Students, learning_rate: ArrayLike = 1.0) -> None:
+    for name, power in students._asdict().items():
+        validation.nonnegative(name, power)
+    validation.positive("learning_rate", learning_rate, ndim=0)
+
+
 class Stopped(NamedTuple):
     """The step after which a test error rises, in units of time, with that error and the one after the last step."""
 
@@ -47,7 +55,15 @@ class Stopped(NamedTuple):
 
 
 def draw_inputs(sample: Sample, shape: tuple[int, int]) -> Float[Array, "N P"]:
-    """Draw inputs of variance 1/N an entry; rows and columns beyond the sample, in a shape that all share, are zero."""
+    """Draw inputs of variance 1/N an entry; rows and columns beyond the sample, in a shape that all share, are zero.
+
+    Raises
+    ------
+    ValueError
+        If the sample does not fit into the shape; so do all functions below that draw inputs.
+    """
+    validation.count("n_features", sample.n_features, maximum=shape[0])
+    validation.count("n_samples", sample.n_samples, maximum=shape[1])
     present = _features(sample, shape)[:, None] * (jnp.arange(shape[1]) < sample.n_samples)
     return jax.random.normal(sample.key, shape) / jnp.sqrt(sample.n_features) * present
 
@@ -82,7 +98,14 @@ def descent_errors(
 
     Averaged over teacher, noise and initial weights; ``students`` may hold arrays, which come last in the results.
     Costs two products of N x N matrices a doubling.
+
+    Raises
+    ------
+    ValueError
+        If a power is negative, ``learning_rate`` not positive, ``kept`` < 1 or ``doublings`` < ``kept`` - 1.
     """
+    _checked(students, learning_rate)
+    validation.count("doublings", doublings, minimum=validation.integer("kept", kept, minimum=1) - 1)
     X = draw_inputs(sample, shape)
     G = X @ X.T
     S = double(jnp.asarray(learning_rate) * jnp.diag(_features(sample, shape)), G, doublings - kept + 1)
@@ -105,6 +128,7 @@ def average_errors(S: Array, X: Array, sample: Sample, students: Students) -> Er
 
 def least_norm_errors(sample: Sample, students: Students, shape: tuple[int, int]) -> Errors:
     """Errors of the fit nearest to initial weights, where gradient descent ends, with fewer samples than features."""
+    _checked(students)
     X = draw_inputs(sample, shape)
     absent = jnp.diag((jnp.arange(shape[1]) >= sample.n_samples) * 1.0)
     return _average(jnp.linalg.solve(X.T @ X + absent, X.T).T, X, sample, students)
@@ -126,7 +150,15 @@ def _average(learnt: Array, X: Array, sample: Sample, students: Students) -> Err
 def descend_with_draws(
     key: PRNGKeyArray, X: Float[Array, "N P"], students: Students, learning_rate: ArrayLike, doublings: int, kept: int
 ) -> Float[Array, " kept"]:
-    """Test errors on given inputs with teacher, noise and initial weights drawn, after the last 2^m steps."""
+    """Test errors on given inputs with teacher, noise and initial weights drawn, after the last 2^m steps.
+
+    Raises
+    ------
+    ValueError
+        If a power is negative, ``learning_rate`` not positive, ``kept`` < 1 or ``doublings`` < ``kept`` - 1.
+    """
+    _checked(students, learning_rate)
+    validation.count("doublings", doublings, minimum=validation.integer("kept", kept, minimum=1) - 1)
     for_teacher, for_initial, for_noise = jax.random.split(key, 3)
     N, P = X.shape
     teacher = jnp.sqrt(students.teacher) * jax.random.normal(for_teacher, (N,))
@@ -162,7 +194,14 @@ def stop_early(
     error after 2^doublings steps. Bisection goes through the steps' binary digits, with powers of the map of a step.
     What is still missed is multiplied along, not subtracted: with at least as many samples as features it is known to
     rounding however little is left, and signals may be as large as 1e60.
+
+    Raises
+    ------
+    ValueError
+        If a power is negative, ``learning_rate`` not positive or ``doublings`` < 1.
     """
+    _checked(students, learning_rate)
+    validation.integer("doublings", doublings, minimum=1)
     X = draw_inputs(sample, shape)
     G = X @ X.T
     present = jnp.diag(_features(sample, shape))
@@ -204,7 +243,15 @@ def stop_early(
 def ridge_errors(
     sample: Sample, ridges: Float[ArrayLike, " ridges"], students: Students, shape: tuple[int, int]
 ) -> Float[Array, " ridges"]:
-    """Test errors of ridge regression on drawn inputs, averaged over teacher and noise."""
+    """Test errors of ridge regression on drawn inputs, averaged over teacher and noise.
+
+    Raises
+    ------
+    ValueError
+        If a power or a ridge is negative.
+    """
+    _checked(students)
+    validation.nonnegative("ridges", ridges, ndim=1)
     X = draw_inputs(sample, shape)
     return jax.vmap(lambda ridge: _ridge_error(X, ridge, sample, students))(jnp.asarray(ridges))
 
@@ -212,7 +259,16 @@ def ridge_errors(
 def best_ridge(
     sample: Sample, students: Students, bracket: tuple[float, float], shape: tuple[int, int]
 ) -> Float[Array, ""]:
-    """Ridge of least test error on drawn inputs, by bisection on the sign of its derivative between two logarithms."""
+    """Ridge of least test error on drawn inputs, by bisection on the sign of its derivative between two logarithms.
+
+    Raises
+    ------
+    ValueError
+        If a power is negative, or the bracket is not two positive numbers that rise.
+    """
+    _checked(students)
+    if not 0 < bracket[0] < bracket[1]:
+        raise ValueError(f"bracket must be two positive numbers that rise; got {bracket}")
     X = draw_inputs(sample, shape)
     slope = jax.grad(lambda log_ridge: _ridge_error(X, jnp.exp(log_ridge), sample, students))
 

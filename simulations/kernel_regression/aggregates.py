@@ -9,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
+from simulations import validation
 from simulations.kernel_regression._quadratic import minimise_quadratic
 
 
@@ -33,8 +34,18 @@ class BagFits(NamedTuple):
 def bag_losses(
     parameters: Float[ArrayLike, " p"], features: Float[ArrayLike, "n p"], bag_labels: Float[ArrayLike, " m"]
 ) -> BagLosses:
-    """Evaluate both losses; consecutive samples make a bag."""
-    x, labels = jnp.asarray(features), jnp.asarray(bag_labels)
+    """Evaluate both losses; consecutive samples make a bag.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit: parameters (p,), features (n, p) and labels of m bags, m a divisor of n.
+    """
+    x, labels = validation.finite("features", features, ndim=2), validation.finite("bag_labels", bag_labels, ndim=1)
+    if labels.size == 0 or len(x) % labels.size:
+        raise ValueError(f"bag_labels must hold one label for each bag of {len(x)} samples; got {labels.size}")
+    if jnp.shape(parameters) != x.shape[1:]:
+        raise ValueError(f"parameters must have shape {x.shape[1:]}; got {jnp.shape(parameters)}")
     bags = x.reshape(len(labels), -1, x.shape[1])
     theta = jnp.asarray(parameters)
     of_means = (labels - jnp.mean(bags, axis=1) @ theta) ** 2
@@ -74,7 +85,22 @@ def learn_from_bags(
     means over them. Bags hold samples that were drawn at random, with noise of their own; ``shared_noise`` gives one
     noise to all of a bag, and ``alike`` puts together samples that the first teacher labels alike. All weights and
     scales share random numbers. Costs O(n p^2 + p^3) a weight.
+
+    Raises
+    ------
+    ValueError
+        If a weight is outside of [0, 1], a scale or the noise is negative, the signal is not positive, a number is
+        below 1, or bags do not divide the samples.
     """
+    for name, number in {"n": n, "p": p, "bag_size": bag_size, "labelings": labelings}.items():
+        validation.integer(name, number, minimum=1)
+    if n % bag_size:
+        raise ValueError(f"n must be a multiple of bag_size; got {n} and {bag_size}")
+    mixes = validation.finite("weights", weights, ndim=1)
+    validation.require("weights", mixes, lambda array: (array >= 0) & (array <= 1), "in [0, 1]")
+    scales = validation.nonnegative("laplace_scales", laplace_scales, ndim=1)
+    validation.positive("signal", signal, ndim=0)
+    validation.nonnegative("noise_var", noise_var, ndim=0)
     m = n // bag_size
     # one call, since it is random numbers that take time to compile
     drawn = jax.random.normal(key, (n * p + labelings * (p + n + 4 * m),))
@@ -96,4 +122,4 @@ def learn_from_bags(
         return BagFits(jnp.mean(jnp.sum((learnt - teachers) ** 2, axis=1)), jnp.mean(overlap))
 
     each_scale = jax.vmap(fit, in_axes=(None, 0))
-    return jax.vmap(each_scale, in_axes=(0, None))(jnp.asarray(weights), jnp.asarray(laplace_scales))
+    return jax.vmap(each_scale, in_axes=(0, None))(mixes, scales)

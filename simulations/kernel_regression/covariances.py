@@ -38,8 +38,15 @@ def covariance_spectrum(
 def draw_samples(
     key: PRNGKeyArray, variances: Float[ArrayLike, " p"], n: ArrayLike, rows: int
 ) -> Float[Array, "rows p"]:
-    """Draw n samples of independent normal features, and rows of zeros after them."""
-    roots = jnp.sqrt(jnp.asarray(variances))
+    """Draw n samples of independent normal features, and rows of zeros after them.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, or n is not a whole number from 1 to ``rows``; so do all functions that draw samples.
+    """
+    validation.count("n", n, maximum=validation.integer("rows", rows, minimum=1))
+    roots = jnp.sqrt(validation.nonnegative("variances", variances, ndim=1))
     return jax.random.normal(key, (rows, roots.size)) * roots * (jnp.arange(rows) < n)[:, None]
 
 

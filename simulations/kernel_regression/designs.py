@@ -12,6 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
+from simulations import validation
+
 _RANK = 1e-11  # eigenvalues of a Gram matrix below this share of the largest are none
 
 
@@ -43,14 +45,26 @@ def gaussian_ridge(
 
     Modes are X of shape (n, M), features :math:`X \Lambda^{1/2} W^\top / \sqrt k` with W of shape (k, M), both of
     independent standard normals. No ridge gives the least-norm fit. Costs O(n^3 + n M^2) a ridge.
+
+    Raises
+    ------
+    ValueError
+        If an eigenvalue, squared coefficient, ridge or the noise is negative, numbers of modes differ, or n or k < 1.
     """
+    lam = validation.nonnegative("eigenvalues", eigenvalues, ndim=1)
+    v2 = validation.nonnegative("coefficients_sq", coefficients_sq, ndim=1)
+    if v2.shape != lam.shape:
+        raise ValueError(f"coefficients_sq must have shape {lam.shape}, as eigenvalues; got {v2.shape}")
+    deltas = validation.nonnegative("ridges", ridges, ndim=1)
+    noise = validation.nonnegative("noise_var", noise_var, ndim=0)
+    validation.integer("n", n, minimum=1)
     for_modes, for_features = jax.random.split(key)
-    lam = jnp.asarray(eigenvalues)
     X = jax.random.normal(for_modes, (n, lam.size))
     mixing = jnp.diag(jnp.sqrt(lam))
     if k is not None:
+        validation.integer("k", k, minimum=1)
         mixing = jnp.sqrt(lam)[:, None] * jax.random.normal(for_features, (lam.size, k)) / jnp.sqrt(k)
-    return _fit(X, mixing, jnp.asarray(coefficients_sq), jnp.asarray(ridges), jnp.asarray(noise_var))
+    return _fit(X, mixing, v2, deltas, noise)
 
 
 def _fit(X: Array, mixing: Array, v2: Array, ridges: Array, noise_var: Array) -> RidgeFit:
@@ -82,9 +96,17 @@ def teacher_loss(
 
     The teacher is isotropic, so that its mean squared coefficients are the eigenvalues; its average is taken exactly.
     With the same key all calls share data and features. Costs O(M^2 (n + k) + min(n, k)^3).
+
+    Raises
+    ------
+    ValueError
+        If an eigenvalue is negative, or n or k < 1.
     """
+    for name, number in {"n": n, "k": k}.items():
+        if number is not None:
+            validation.integer(name, number, minimum=1)
     for_data, for_features = jax.random.split(key)
-    root = jnp.sqrt(jnp.asarray(eigenvalues))
+    root = jnp.sqrt(validation.nonnegative("eigenvalues", eigenvalues, ndim=1))
     data = None if n is None else jax.random.normal(for_data, (n, root.size)) * root
     features = None if k is None else jax.random.normal(for_features, (k, root.size)) * root
     if data is None or features is None:
@@ -126,8 +148,16 @@ def population_ridge(
 
     Risks are summed over outputs, noise counted for each. The test risk is the mean over the whole population, the
     sample included, as it is where points are drawn from the law that all of them make. Costs O(n^3 + n N).
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not square, labels have another number of rows, a ridge is not positive, the noise is negative,
+        or n is not from 1 to N.
     """
-    K, y = jnp.asarray(kernel), jnp.asarray(labels)
+    K, y = _population(kernel, "labels", labels)
+    validation.count("n", n, maximum=len(K))
+    validation.nonnegative("noise_var", noise_var, ndim=0)
     for_points, for_noise = jax.random.split(key)
     chosen = jax.random.choice(for_points, len(K), (n,), replace=False)
     noisy = y[chosen] + jnp.sqrt(jnp.asarray(noise_var)) * jax.random.normal(for_noise, (n, y.shape[1]))
@@ -140,7 +170,16 @@ def population_ridge(
         train = jnp.sum((ridge * dual) ** 2) / n
         return PopulationFit(test, train, 1 / jnp.sum(shrunk))
 
-    return jax.vmap(fit)(jnp.asarray(ridges))
+    return jax.vmap(fit)(validation.positive("ridges", ridges, ndim=1))
+
+
+def _population(kernel: ArrayLike, name: str, values: ArrayLike) -> tuple[Array, Array]:
+    K, rows = validation.finite("kernel", kernel, ndim=2), validation.finite(name, values, ndim=2)
+    if K.shape[0] != K.shape[1]:
+        raise ValueError(f"kernel must be square; got shape {K.shape}")
+    if len(rows) != len(K):
+        raise ValueError(f"{name} must have {len(K)} rows, as the kernel; got shape {rows.shape}")
+    return K, rows
 
 
 def learn_every_mode(
@@ -150,8 +189,13 @@ def learn_every_mode(
 
     Inner products are means over the population of N points. Without a ridge the chosen Gram matrix must have full
     rank.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not square, or modes have another number of rows.
     """
-    K, phi, points = jnp.asarray(kernel), jnp.asarray(modes), jnp.asarray(chosen)
+    (K, phi), points = _population(kernel, "modes", modes), jnp.asarray(chosen)
     gram = K[jnp.ix_(points, points)] + ridge * jnp.eye(len(points))
     fits = K[:, points] @ jnp.linalg.solve(gram, phi[points])
     return jnp.mean(fits * phi, axis=0)
@@ -159,6 +203,6 @@ def learn_every_mode(
 
 def cube_modes(dim: int) -> tuple[Array, Array]:
     """All 2^d corners' values of the products of coordinates, (2^d, 2^d), and the number of factors of each."""
-    bits = jnp.arange(2**dim)
+    bits = jnp.arange(2 ** validation.integer("dim", dim, minimum=1))
     shared = jnp.bitwise_count(bits[:, None] & bits)
     return 1.0 - 2.0 * (shared % 2), jnp.bitwise_count(bits)

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
+from simulations import validation
 from simulations.kernel_regression.covariances import draw_samples
 
 
@@ -35,14 +36,19 @@ def ridge_parts(
 
     Coefficients are those of the first q features, others have none. Data are drawn in ``rows`` rows, n of them used,
     and features of variance zero do nothing, so that one program serves many sizes. Costs O(p^3 + rows p^2) a ridge.
+
+    Raises
+    ------
+    ValueError
+        If a ridge is not positive, there are more coefficients than variances, or data cannot be drawn.
     """
-    s, beta = jnp.asarray(variances), jnp.asarray(coefficients)
+    s, beta = _features(variances, coefficients)
     X = draw_samples(key, s, n, rows)
 
     def fit(ridge: Array) -> RidgeParts:
         return _parts(jnp.linalg.solve(X.T @ X / n + ridge * jnp.eye(s.size), X.T / n), X, s, beta)
 
-    return jax.vmap(fit)(jnp.asarray(ridges))
+    return jax.vmap(fit)(validation.positive("ridges", ridges, ndim=1))
 
 
 def least_norm_parts(
@@ -56,14 +62,26 @@ def least_norm_parts(
     """Fit without a ridge: the interpolation of least norm where p > n, or least squares where p < n.
 
     Sizes as for `ridge_parts`; ``interpolate`` says which of the two it is.
+
+    Raises
+    ------
+    ValueError
+        If there are more coefficients than variances, or data cannot be drawn.
     """
-    s, beta = jnp.asarray(variances), jnp.asarray(coefficients)
+    s, beta = _features(variances, coefficients)
     X = draw_samples(key, s, n, rows)
     if interpolate:
         fit = jnp.linalg.solve(X @ X.T + jnp.diag(jnp.where(jnp.arange(rows) < n, 0.0, 1.0)), X).T
     else:
         fit = jnp.linalg.solve(X.T @ X + jnp.diag(jnp.where(s > 0, 0.0, 1.0)), X.T)
     return _parts(fit, X, s, beta)
+
+
+def _features(variances: ArrayLike, coefficients: ArrayLike) -> tuple[Array, Array]:
+    s, beta = validation.nonnegative("variances", variances, ndim=1), validation.finite("coefficients", coefficients)
+    if beta.ndim != 1 or beta.size > s.size:
+        raise ValueError(f"coefficients must have shape (q,), q <= {s.size} variances; got {beta.shape}")
+    return s, beta
 
 
 def _parts(fit: Array, X: Array, s: Array, beta: Array) -> RidgeParts:
@@ -97,7 +115,17 @@ def tuned_ridge(
     Risks are means over noise and over directions of beta; on a given design these are sums over the eigenvalues of
     its covariance. The best ridge is bisected from the sign of their derivative. Data are drawn in the given shape, of
     which n rows and p columns are used.
+
+    Raises
+    ------
+    ValueError
+        If a share, a ridge or the signal is not positive, the noise is negative, or ``shape`` has fewer columns than p.
     """
+    validation.count("p", p, maximum=shape[1])
+    validation.positive("shares", shares, ndim=1)
+    validation.positive("signal", labels.signal, ndim=0)
+    validation.nonnegative("noise_var", labels.noise_var, ndim=0)
+    validation.positive("ridges", labels.ridges, ndim=1)
     present = jnp.arange(shape[1]) < p
     signal, noise = jnp.asarray(labels.signal), jnp.asarray(labels.noise_var)
     whole = jax.random.normal(key, shape) * present

@@ -80,3 +80,42 @@ def test_spectral_means_skip_the_padding(sample, inputs):
     np.testing.assert_allclose(found[1:], [np.exp(-x).mean(), (1 / (1 + x)).mean()], rtol=1e-12)
     shift = 2 * (1 + 0.8) * (x.mean() - 0.8)
     assert found[0] == pytest.approx((x**2).mean() - shift, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda key: sim.draw_inputs(sim.Sample(key, 7, 4), SHAPE),
+            "n_features must be a whole number from 1 to 6; got 7",
+        ),
+        (lambda key: sim.draw_inputs(sim.Sample(key, 5, 4.5), SHAPE), "n_samples must be a whole number from 1 to 9"),
+        (
+            lambda key: sim.ridge_errors(sim.Sample(key, 5, 4), [-1.0], GROUP, SHAPE),
+            "ridges must be nonnegative; got -1 at index",
+        ),
+        (
+            lambda key: sim.least_norm_errors(sim.Sample(key, 5, 4), sim.Students(1.0, -1.0, 0.0), SHAPE),
+            "initial must be nonnegative; got -1",
+        ),
+        (
+            lambda key: sim.descent_errors(sim.Sample(key, 5, 4), GROUP, 0.0, 3, SHAPE, 2),
+            "learning_rate must be positive; got 0",
+        ),
+        (
+            lambda key: sim.descent_errors(sim.Sample(key, 5, 4), GROUP, 0.1, 3, SHAPE, 5),
+            "doublings must be a whole number >= 4; got 3",
+        ),
+        (
+            lambda key: sim.stop_early(sim.Sample(key, 5, 4), GROUP, 0.1, SHAPE, 0),
+            "doublings must be at least 1; got 0",
+        ),
+        (
+            lambda key: sim.best_ridge(sim.Sample(key, 5, 4), GROUP, (1.0, 0.5), SHAPE),
+            "bracket must be two positive numbers that rise",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(jax.random.key(0))

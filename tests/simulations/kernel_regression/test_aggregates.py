@@ -78,3 +78,25 @@ def test_weights_and_scales_share_their_draws():
     both = _learn(key, weights=(0.2, 1.0), scales=(0.0, 0.4))
     assert both.risk.shape == (2, 2)
     np.testing.assert_allclose(both.risk[1, 1], _learn(key, scales=(0.4,)).risk[0, 0], rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"n": 13}, "n must be a multiple of bag_size; got 13 and 3"),
+        ({"weights": (1.5,)}, r"weights must be in \[0, 1\]; got 1.5 at index"),
+        ({"scales": (-1.0,)}, "laplace_scales must be nonnegative"),
+        ({"noise": -1.0}, "noise_var must be nonnegative"),
+        ({"p": 0}, "p must be at least 1; got 0"),
+    ],
+)
+def test_bad_bags_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        _learn(jax.random.key(0), **changed)
+
+
+def test_labels_and_parameters_have_to_fit():
+    with pytest.raises(ValueError, match="bag_labels must hold one label for each bag of 6 samples; got 4"):
+        sim.bag_losses(np.zeros(2), np.ones((6, 2)), np.ones(4))
+    with pytest.raises(ValueError, match=r"parameters must have shape \(2,\); got \(3,\)"):
+        sim.bag_losses(np.zeros(3), np.ones((6, 2)), np.ones(3))

@@ -96,3 +96,34 @@ def test_learning_every_mode_on_all_points():
     kernel = np.asarray((modes * lam) @ modes.T)
     found = sim.learn_every_mode(kernel, modes, jnp.arange(8), 0.7)
     np.testing.assert_allclose(found, 8 * lam / (8 * lam + 0.7), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"eigenvalues": [1.0, -1.0]}, "eigenvalues must be nonnegative"),
+        ({"coefficients_sq": [1.0]}, r"coefficients_sq must have shape \(2,\), as eigenvalues; got \(1,\)"),
+        ({"ridges": [-0.1]}, "ridges must be nonnegative"),
+        ({"noise_var": -1.0}, "noise_var must be nonnegative"),
+        ({"n": 0}, "n must be at least 1; got 0"),
+        ({"k": 0}, "k must be at least 1; got 0"),
+    ],
+)
+def test_bad_designs_are_refused(changed, message):
+    options = {"eigenvalues": [1.0, 0.5], "coefficients_sq": [1.0, 1.0], "ridges": [0.1], "noise_var": 0.0}
+    with pytest.raises(ValueError, match=message):
+        sim.gaussian_ridge(jax.random.key(0), **(options | {"n": 3, "k": 2} | changed))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "labels", "n", "message"),
+    [
+        (np.ones((3, 2)), np.ones((3, 1)), 2, "kernel must be square; got shape"),
+        (np.eye(3), np.ones((2, 1)), 2, "labels must have 3 rows, as the kernel"),
+        (np.eye(3), np.ones(3), 2, "labels must have 2 dimension"),
+        (np.eye(3), np.ones((3, 1)), 4, "n must be a whole number from 1 to 3; got 4"),
+    ],
+)
+def test_bad_populations_are_refused(kernel, labels, n, message):
+    with pytest.raises(ValueError, match=message):
+        sim.population_ridge(jax.random.key(0), kernel, labels, np.array([0.1]), 0.0, n)

@@ -83,3 +83,32 @@ def test_the_best_ridge_is_best_and_risks_are_those_of_solved_weights():
         np.testing.assert_allclose(found.fixed[i], expected, rtol=1e-10)
         assert float(found.ridgeless[i]) == pytest.approx(risk(np.linalg.pinv(X)), rel=1e-8)
         assert all(risk(ridged(best * factor)) > float(found.risk[i]) for factor in (0.9, 0.99, 1.01, 1.1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"n": 10}, "n must be a whole number from 1 to 9; got 10"),
+        ({"variances": [1.0, -1.0]}, "variances must be nonnegative; got -1 at index"),
+        ({"variances": [1.0, 1.0]}, r"coefficients must have shape \(q,\), q <= 2 variances"),
+        ({"ridges": [0.0]}, "ridges must be positive"),
+    ],
+)
+def test_bad_designs_are_refused(changed, message):
+    options = {"variances": VARIANCES, "coefficients": COEFFICIENTS, "ridges": [0.1], "n": 4, "rows": 9} | changed
+    with pytest.raises(ValueError, match=message):
+        sim.ridge_parts(jax.random.key(0), **options)
+
+
+@pytest.mark.parametrize(
+    ("labels", "p", "message"),
+    [
+        (sim.Labels(1.0, 0.1, [0.1]), 7, "p must be a whole number from 1 to 6; got 7"),
+        (sim.Labels(0.0, 0.1, [0.1]), 5, "signal must be positive"),
+        (sim.Labels(1.0, -0.1, [0.1]), 5, "noise_var must be nonnegative"),
+        (sim.Labels(1.0, 0.1, [0.0]), 5, "ridges must be positive"),
+    ],
+)
+def test_bad_labels_are_refused(labels, p, message):
+    with pytest.raises(ValueError, match=message):
+        sim.tuned_ridge(jax.random.key(0), [0.5], p, labels, (8, 6))
