@@ -1,105 +1,19 @@
-"""How many steps it takes: bounds on random data and on data made hard, an instance in closed form, the use of loss."""
+"""Bounds on how many steps it takes, on random data and on data made hard."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from paper_checks.agreement import Bound, Identity, Ordering
+from paper_checks.agreement import Bound
 from paper_checks.claim import Run, Trial
-from paper_checks.evidence import Samples, components
+from paper_checks.evidence import Array
+from paper_checks.papers.tyurin2024._instances import Instance, draw_instances, tied_instances
 from paper_checks.papers.tyurin2024.paper import PAPER
 from simulations import optimization as sim
 from theory import optimization
 
-Array = NDArray[np.float64]
-
 STEP_SIZES = (1.0, 20.0, 2000.0)
-
-
-class Instance(NamedTuple):
-    """Data sets of one shape, and the step size that they are to be tried at."""
-
-    rows: Array
-    step_size: float
-
-
-@lru_cache(maxsize=4)
-def _instances(
-    run: Run, sets: int, search: tuple[int, int], step_sizes: tuple[float, ...], normalized: bool
-) -> list[Instance]:
-    """Gather data to try a bound on: random sets, sets that a search for many steps ends on, and the hard instance.
-
-    The search climbs the number of steps over R^2 / mu^2 from random data; ranges of margins keep it from data that are
-    all alike, which take one update at mu = R and come last.
-    """
-    rng, (chains, proposals) = run.rng(), search
-    found: list[Instance] = []
-    for gamma in step_sizes:
-        least_margin = 0.02 if np.isinf(gamma) else 0.1  # small steps take many more
-        drawn = [
-            sim.random_separable(rng, n_sets=sets, n_samples=n, dimension=d, least_margin=least)
-            for n, d, least in ((6, 2, least_margin / 2), (20, 3, least_margin), (40, 5, 2 * least_margin))
-        ]
-        searched = [
-            sim.search_worst_cases(
-                rng,
-                n_chains=chains,
-                n_samples=n,
-                dimension=d,
-                n_proposals=proposals,
-                step_size=gamma,
-                normalized=normalized,
-                margins=margins,
-            ).signed_features
-            for n, d, margins in (
-                (2, 2, (0.05, 0.9)),
-                (8, 3, (least_margin, 0.5)),
-                (16, 3, (least_margin, 5 * least_margin)),
-                (8, 6, (0.1, 0.5)),
-            )
-        ]
-        hard = [_opposed(n, phi)[None] for n in (10, 80, 320) for phi in (np.pi / 6, *rng.uniform(0.2, 0.7, 2))]
-        alike = np.tile(rng.normal(size=(2, 3)), (2, 1, 1)).swapaxes(0, 1)
-        found += [Instance(rows, gamma) for rows in (*drawn, *searched, *hard, alike)]
-    return found
-
-
-@lru_cache(maxsize=4)
-def _tied(run: Run, sets: int) -> list[Instance]:
-    """Gather integer rows of which one is exactly on the boundary at some iterate after the first.
-
-    Iterates are integers over 2n, exact where n is a power of two. Random rows are kept where they tie. In the last
-    instances all rows but one agree, and that one ties since (3n - 8) / 10, its number of updates less two, is whole.
-    """
-    rng, found = run.rng(), []
-    for n, d, largest in ((2, 2, 2), (4, 2, 2), (4, 3, 2), (8, 3, 1), (16, 3, 2)):
-        rows = rng.integers(-largest, largest + 1, (20 * sets, n, d)).astype(float)
-        side = np.einsum("snd,sd->sn", rows, rng.integers(-3, 4, (20 * sets, d)))
-        rows = (rows * np.where(side < 0, -1.0, 1.0)[:, :, None])[(side != 0).all(axis=1)]
-        found.append(Instance(rows[_ties(rows)], np.inf))
-    agreeing = [np.tile([2.0, 1.0], (n, 1)) for n in (16, 256, 4096)]
-    for rows in agreeing:
-        rows[-1, 0] *= -1
-        found.append(Instance(rows[None][_ties(rows[None])], np.inf))
-    return found
-
-
-def _ties(rows: Array) -> NDArray[np.bool_]:
-    """Tell which data sets have a row on the boundary after the first update and before they are separated."""
-    path = sim.perceptron_path(rows, n_steps=40 if rows.shape[1] <= 16 else rows.shape[1])
-    margins = np.einsum("std,snd->stn", path[:, 1:], rows)
-    unfinished = (margins <= 0).any(axis=2)
-    return (unfinished & (margins == 0).any(axis=2)).any(axis=1)
-
-
-def _opposed(n: int, angle: float) -> Array:
-    """Return n - 1 rows at an angle above the axis, and one that mirrors them on the other side."""
-    rows = np.tile([np.cos(angle), np.sin(angle)], (n, 1))
-    rows[-1, 0] *= -1
-    return rows
 
 
 def _bound_trial(
@@ -116,10 +30,10 @@ def _bound_trial(
     sets = run.size("random data sets", quick=400, standard=2000, full=200_000)
     problems: Callable[[], list[Instance]]
     if tied:
-        problems = partial(_tied, run, sets)
+        problems = partial(tied_instances, run, sets)
     else:
         search = run.size("searches and proposals", quick=(4, 1000), standard=(8, 5000), full=(256, 200_000))
-        problems = partial(_instances, run, sets, search, step_sizes, normalized)
+        problems = partial(draw_instances, run, sets, search, step_sizes, normalized)
 
     def measure(normalized: bool = normalized) -> Array:
         counts = [
@@ -316,95 +230,4 @@ def normalized_finite_gamma_bound(run: Run) -> Trial:
         step_sizes=STEP_SIZES,
         normalized=True,
         counterexample="without normalisation",
-    )
-
-
-@PAPER.claim(
-    "n-dependence",
-    statement=r"""The factor $n$ is real: on $n - 1$ rows $(\cos\varphi, \sin\varphi)$ and one $(-\cos\varphi,
-    \sin\varphi)$ the batch perceptron takes $2 + \lfloor \frac12 ((n - 2) \cos^2\varphi - n \sin^2\varphi) \rfloor$
-    updates, while $R^2 / \mu^2 = 1 / \sin^2\varphi$ and the normalised one takes 2.""",
-    source="dependence on the number of samples",
-    agreement=Identity(rtol=1e-12),
-    controls=("n cos(2 phi) / 2", "n for n - 2", "one update less", "normalised bound"),
-)
-def n_dependence(run: Run) -> Trial:
-    """Count updates at many sizes and angles, away from those at which a row ends on the boundary."""
-    count = run.size("instances", quick=300, standard=3000, full=30_000)
-    largest = run.size("largest n", quick=400, standard=2000, full=10_000)
-    rng = run.rng()
-    sizes = np.concatenate([10 * 2 ** np.arange(6), 10 * 2 ** np.arange(6), rng.integers(10, largest, count)])
-    angles = np.concatenate([np.full(6, np.pi / 6), np.full(6, np.pi / 8), rng.uniform(0.35, 0.75, count)])
-    bracket = ((sizes - 2) * np.cos(angles) ** 2 - sizes * np.sin(angles) ** 2) / 2
-    clear = (np.abs(bracket - np.rint(bracket)) > 1e-6) & (bracket > 0)
-    sizes, angles = sizes[clear], angles[clear]
-    instances = list(zip(sizes.tolist(), angles.tolist(), strict=True))
-
-    def measure() -> Array:
-        rows = [_opposed(n, phi)[None] for n, phi in instances]
-        counts = [[sim.steps_to_separate(b, normalized=norm)[0] for b in rows] for norm in (False, True)]
-        return np.array(counts, dtype=float)
-
-    def predict(plain: Callable[[int, float], float] = optimization.hard_instance_iterations) -> Array:
-        return np.array([[plain(n, phi) for n, phi in instances], np.full(len(instances), 2.0)])
-
-    def normalized_count(n: int, phi: float) -> float:
-        margin, _ = optimization.hard_margin(optimization.hard_instance(n, phi))
-        return np.floor(optimization.perceptron_iteration_bound(n, radius=1.0, margin=margin, normalized=True))
-
-    return Trial(
-        predict=predict,
-        measure=measure,
-        controls={
-            "n cos(2 phi) / 2": lambda: predict(lambda n, phi: n * np.cos(2 * phi) / 2),
-            "n for n - 2": lambda: predict(lambda n, phi: 2 + np.floor(n * np.cos(2 * phi) / 2)),
-            "one update less": lambda: predict() - [[1.0], [0.0]],
-            "normalised bound": lambda: predict(normalized_count),
-        },
-    )
-
-
-@PAPER.claim(
-    "high-loss-fast",
-    statement=r"""Larger steps bring a higher loss on the way and separate the data sooner: from $\gamma = 0.1$ to 100
-    the number of steps falls by more than half in the mean of each of the first two decades and does not rise over all
-    three, and the peak loss grows by more than $\sqrt{e}$ a decade from 1000 on. Not so on every data set.""",
-    source="large steps with a high loss",
-    agreement=Ordering(side="above"),
-    controls=("small steps", "steps inversely proportional to gamma throughout"),
-)
-def high_loss_fast(run: Run) -> Trial:
-    """Count steps and record peak losses on random data, at step sizes a decade apart.
-
-    The logarithms of the ratios are averaged over data sets. Small steps never raise the loss above where it starts.
-    """
-    sets = run.size("data sets", quick=2000, standard=20_000, full=1_000_000)
-    horizon = 60
-
-    def measure(steps: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0), peaks: tuple[float, ...] = (1e3, 1e4, 1e5)):
-        rows = sim.random_separable(run.rng(), n_sets=sets, n_samples=20, dimension=3, least_margin=0.05)
-        counts = np.stack([sim.steps_to_separate(rows, step_size=g) for g in steps], axis=1)
-        losses = [
-            sim.logistic_losses(rows, sim.descent_path(rows, step_size=g, n_steps=horizon)).max(axis=1) for g in peaks
-        ]
-        faster = np.log(counts)
-        return Samples(
-            components(
-                faster[:, :2] - faster[:, 1:3],
-                faster[:, :1] - faster[:, 3:],
-                np.diff(np.log(np.stack(losses, axis=1))),
-                leading=1,
-            )
-        )
-
-    thresholds = np.array([np.log(2), np.log(2), 2 * np.log(2), 0.5, 0.5])
-    decades = np.log(10) * np.array([1.0, 1.0, 3.0])
-    return Trial(
-        predict=lambda: thresholds,
-        measure=measure,
-        controls={
-            "steps inversely proportional to gamma throughout": lambda: np.concatenate([0.9 * decades, [0.5, 0.5]])
-        },
-        counterexamples={"small steps": lambda: measure(peaks=(0.01, 0.1, 1.0))},
-        scale=1.0,
     )

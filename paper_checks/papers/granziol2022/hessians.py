@@ -1,32 +1,17 @@
-"""Granziol, Zohren and Roberts 2022: the noise of a batch lifts the top of its Hessian's spectrum."""
+"""The top of a batch Hessian's spectrum: the variance of the noise, outliers above its edge, and the edge itself."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from paper_checks.agreement import Equivalence, FiniteSize, MonteCarlo
-from paper_checks.claim import Paper, Run, Trial
-from paper_checks.evidence import Samples, Sizes
+from paper_checks.agreement import FiniteSize, MonteCarlo
+from paper_checks.claim import Run, Trial
+from paper_checks.evidence import Array, Samples, Sizes
+from paper_checks.papers.granziol2022._samples import NOISE, outlier, problem, sample, sizes, without_noise
+from paper_checks.papers.granziol2022.paper import PAPER
 from simulations import optimization as sim
 from theory import optimization
 
-PAPER = Paper(
-    key="granziol2022",
-    title="Learning rates as a function of batch size: a random matrix theory approach to neural network training",
-    authors="Diego Granziol, Stefan Zohren, Stephen Roberts",
-    year=2022,
-    arxiv="2006.09092",
-    wing="optimization",
-)
-
-Array = NDArray[np.float64]
-
-BATCH: dict[str, Any] = {"batch_size": 2, "n_samples": 3}
-EFFECTIVE = 6.0  # effective size of these batches, 1 / (1/2 - 1/3)
-NOISE = 1.3  # s, the noise variance being 6 s^2 / P
 SPIKES = (2.0, 3.0)  # in units of s: well above the transition; next to it the corrections in 1/P have no end
 
 
@@ -73,49 +58,6 @@ def effective_batch(run: Run) -> Trial:
     )
 
 
-def _problem(P: int) -> dict[str, Any]:
-    return {"n_parameters": P, "noise_variance": NOISE**2 * EFFECTIVE / P} | BATCH
-
-
-def _sample(run: Run, spike: float, P: int, hessians: int) -> sim.BatchHessians:
-    """Sample batch Hessians with an outlier in units of s."""
-    return sim.sample_batch_hessians(
-        run.key(f"{spike} {P}"),
-        eigenvalue=spike * NOISE,
-        n_replicates=hessians,
-        lanczos_steps=_lanczos(P, spike),
-        **_problem(P),
-    )
-
-
-def _outlier(spike: float, **other: float) -> optimization.BatchHessianOutlier:
-    return optimization.batch_hessian_outlier(spike * NOISE, **(_problem(100) | other))
-
-
-def _without_noise(found: sim.BatchHessians) -> Array:
-    """Return outliers in units of s and overlaps, (2, replicates), less what control variates explain of their noise.
-
-    These have means of zero, so that any factors before them leave means as they are; least squares finds the best.
-    """
-    values = np.stack([np.asarray(found.eigenvalue) / NOISE, np.asarray(found.overlap)])
-    controls = np.asarray(found.controls) / np.std(found.controls, axis=0)
-    design = np.column_stack([controls, np.ones(len(controls))])
-    factors = np.linalg.lstsq(design, values.T, rcond=None)[0]
-    return values - (controls @ factors[:-1]).T
-
-
-def _lanczos(P: int, spike: float = 0.0) -> int:
-    """Return how many steps find the top: below a spike is a gap, elsewhere a spacing of P^(-2/3) of the width."""
-    if spike >= 3:
-        return min(P, 24)  # an error of exp(-2 steps arcosh(1 + gap / (2 s))), below 1e-16
-    return min(P, 40) if P <= 80 else 80
-
-
-def _sizes(run: Run) -> tuple[tuple[int, ...], int]:
-    parameters = run.size("parameters", quick=(10, 20, 40, 80), standard=(24, 48, 96, 192), full=(64, 128, 256, 512))
-    return parameters, run.size("Hessians", quick=1000, standard=3000, full=20_000)
-
-
 @PAPER.claim(
     "spike",
     statement=r"""An outlier $\lambda$ of the full-data Hessian, above $s = \sqrt{P/b} \sigma$, appears in a batch at
@@ -130,15 +72,15 @@ def spike(run: Run) -> Trial:
     What is claimed is the limit: corrections are in powers of 1/P, with coefficients that diverge at the
     transition, so that no claim is made about outliers next to it.
     """
-    parameters, hessians = _sizes(run)
+    parameters, hessians = sizes(run)
 
     def measure() -> Sizes:
         def top(lam: float, P: int) -> Array:
-            return NOISE * _without_noise(_sample(run, lam, P, hessians))[0]
+            return NOISE * without_noise(sample(run, lam, P, hessians))[0]
 
         return Sizes(parameters, np.array([[top(lam, P) for lam in SPIKES] for P in parameters]).swapaxes(1, 2))
 
-    def predict(place: Callable[[float], float] = lambda lam: _outlier(lam).eigenvalue) -> Array:
+    def predict(place: Callable[[float], float] = lambda lam: outlier(lam).eigenvalue) -> Array:
         return np.array([place(lam) for lam in SPIKES])
 
     return Trial(
@@ -149,7 +91,7 @@ def spike(run: Run) -> Trial:
             "not shifted": lambda: predict(lambda lam: NOISE * lam),
             "twice the shift": lambda: predict(lambda lam: NOISE * (lam + 2 / lam)),
             "edge": lambda: predict(lambda lam: 2 * NOISE),
-            "no 1 / N": lambda: predict(lambda lam: _outlier(lam, n_samples=np.inf).eigenvalue),
+            "no 1 / N": lambda: predict(lambda lam: outlier(lam, n_samples=np.inf).eigenvalue),
         },
     )
 
@@ -164,16 +106,16 @@ def spike(run: Run) -> Trial:
 )
 def spike_overlap(run: Run) -> Trial:
     """Top eigenvectors of sampled batch Hessians at sizes that double."""
-    parameters, hessians = _sizes(run)
+    parameters, hessians = sizes(run)
     spikes, hessians = (4.0, 6.0), 2 * hessians  # nearer to the transition overlaps are skewed
 
     def measure() -> Sizes:
         def overlap(lam: float, P: int) -> Array:
-            return _without_noise(_sample(run, lam, P, hessians))[1]
+            return without_noise(sample(run, lam, P, hessians))[1]
 
         return Sizes(parameters, np.array([[overlap(lam, P) for lam in spikes] for P in parameters]).swapaxes(1, 2))
 
-    def predict(overlap: Callable[[float], float] = lambda lam: _outlier(lam).overlap) -> Array:
+    def predict(overlap: Callable[[float], float] = lambda lam: outlier(lam).overlap) -> Array:
         return np.array([overlap(lam) for lam in spikes])
 
     return Trial(
@@ -183,7 +125,7 @@ def spike_overlap(run: Run) -> Trial:
             "s / lambda for its square": lambda: predict(lambda lam: 1 - 1 / lam),
             "square of the overlap": lambda: predict(lambda lam: (1 - lam**-2) ** 2),
             "1 / (1 + s^2 / lambda^2)": lambda: predict(lambda lam: 1 / (1 + lam**-2)),
-            "no 1 / N": lambda: predict(lambda lam: _outlier(lam, n_samples=np.inf).overlap),
+            "no 1 / N": lambda: predict(lambda lam: outlier(lam, n_samples=np.inf).overlap),
         },
     )
 
@@ -215,14 +157,14 @@ def spike_shift(run: Run) -> Trial:
 
     def measure() -> Sizes:
         def scaled(lam: float, P: int) -> Array:
-            found, limits = _without_noise(_sample(run, lam, P, hessians)), _outlier(lam)
+            found, limits = without_noise(sample(run, lam, P, hessians)), outlier(lam)
             return P * (found.T - np.array([limits.eigenvalue / NOISE, limits.overlap]))
 
         return Sizes(parameters, np.stack([np.stack([scaled(lam, P) for lam in spikes], axis=1) for P in parameters]))
 
     def predict(eigenvalue: float = 1.0, overlap: float = 1.0) -> Array:
         P = parameters[-1]
-        shifts = [optimization.batch_hessian_outlier_shift(lam * NOISE, **_problem(P)) for lam in spikes]
+        shifts = [optimization.batch_hessian_outlier_shift(lam * NOISE, **problem(P)) for lam in spikes]
         return P * np.array([[eigenvalue * shift.eigenvalue / NOISE, overlap * shift.overlap] for shift in shifts])
 
     def altered(eigenvalue: Callable[[float], float], overlap: Callable[[float], float]) -> Array:
@@ -249,8 +191,8 @@ WEAK = (0.05, 0.3)  # outliers in units of s
 
 def _tops(run: Run) -> tuple[tuple[int, ...], Array]:
     """Sample top eigenvalues of batch Hessians with weak outliers: sizes, and (sizes, replicates, outliers)."""
-    parameters, hessians = _sizes(run)
-    found = [[np.asarray(_sample(run, lam, P, hessians).eigenvalue) for lam in WEAK] for P in parameters]
+    parameters, hessians = sizes(run)
+    found = [[np.asarray(sample(run, lam, P, hessians).eigenvalue) for lam in WEAK] for P in parameters]
     return parameters, np.array(found).swapaxes(1, 2)
 
 
@@ -265,12 +207,12 @@ def _tops(run: Run) -> tuple[tuple[int, ...], Array]:
 def edge(run: Run) -> Trial:
     """Top eigenvalues of sampled batch Hessians without and with a weak outlier, at sizes that double."""
     return Trial(
-        predict=lambda: np.array([_outlier(lam).eigenvalue for lam in WEAK]),
+        predict=lambda: np.array([outlier(lam).eigenvalue for lam in WEAK]),
         measure=lambda: Sizes(*_tops(run)),
         controls={
             "formula of the outlier": lambda: np.array([NOISE * (lam + 1 / lam) for lam in WEAK]),
             "2 s^2 for 2 s": lambda: np.full(2, 2 * NOISE**2),
-            "no 1 / N": lambda: np.array([_outlier(lam, n_samples=np.inf).eigenvalue for lam in WEAK]),
+            "no 1 / N": lambda: np.array([outlier(lam, n_samples=np.inf).eigenvalue for lam in WEAK]),
         },
     )
 
@@ -285,14 +227,14 @@ def edge(run: Run) -> Trial:
 )
 def edge_mean(run: Run) -> Trial:
     """Scaled distances of the top eigenvalues from the edge, at sizes that double."""
-    P = _sizes(run)[0][-1]
+    P = sizes(run)[0][-1]
 
     def measure() -> Sizes:
         parameters, tops = _tops(run)
         return Sizes(parameters, (tops - 2 * NOISE) / NOISE * np.array(parameters)[:, None, None] ** (2 / 3))
 
     def predict() -> Array:
-        return np.full(2, P ** (2 / 3) * optimization.batch_hessian_edge_shift(**_problem(P)) / NOISE)
+        return np.full(2, P ** (2 / 3) * optimization.batch_hessian_edge_shift(**problem(P)) / NOISE)
 
     return Trial(
         predict=predict,
@@ -301,101 +243,5 @@ def edge_mean(run: Run) -> Trial:
             "opposite sign": lambda: -predict(),
             "twice as far": lambda: 2 * predict(),
             "on the edge": lambda: np.zeros(2),
-        },
-    )
-
-
-# --- how the largest step size grows with the batch -----------------------------------------------------------------
-
-BATCHES = ((1, 3), (2, 3))  # effective sizes 3/2 and 6: s falls by a factor of 2
-REGIMES = (0.3, 3.2)  # outliers, in units of s at the larger batch: below the transition throughout, above it
-
-
-def _exponent_trial(run: Run, predict: Callable[[], Array], controls: dict[str, Callable[[], Array]]) -> Trial:
-    P = run.size("parameters", quick=80, standard=192, full=512)
-    hessians = run.size("Hessians", quick=1000, standard=3000, full=20_000)
-
-    def measure() -> Samples:
-        def log_tops(lam: float, B: int, N: int) -> Array:
-            found = sim.sample_batch_hessians(
-                run.key(f"{lam} {B}"),
-                eigenvalue=lam,
-                n_parameters=P,
-                noise_variance=EFFECTIVE / P,
-                batch_size=B,
-                n_samples=N,
-                n_replicates=hessians,
-                lanczos_steps=_lanczos(P),
-            )
-            return np.log(np.asarray(found.eigenvalue))
-
-        small, large = (np.stack([log_tops(lam, *batch) for lam in REGIMES], axis=1) for batch in BATCHES)
-        return Samples((small - large) / np.log(4))
-
-    return Trial(predict=predict, measure=measure, controls=controls, scale=1.0)
-
-
-def _mean_exponents(exponent: Callable[[float], float]) -> Array:
-    """Average an exponent, a function of lambda / s, over the logarithm of the effective batch size."""
-    positions, weights = np.polynomial.legendre.leggauss(40)
-    radii = 2 ** (-(1 + positions) / 2)  # 1 / s from 1/2 to 1
-    return np.array(
-        [np.sum([w / 2 * exponent(lam * r) for w, r in zip(weights, radii[::-1], strict=True)]) for lam in REGIMES]
-    )
-
-
-def _local_exponent(ratio: float) -> float:
-    return optimization.learning_rate_exponent(ratio, n_parameters=1, noise_variance=1.0, batch_size=1)
-
-
-@PAPER.claim(
-    "rate-exponent",
-    statement=r"""The largest stable step size $2 / \lambda_1$ of a batch grows with its effective size $b$ as
-    $b^{1/2}$ while noise dominates, and as $b$ to the power $1 / (1 + \lambda^2 / s^2) < \frac12$ once an outlier
-    stands above it. (Derived.)""",
-    source="derived from the outlier of the batch Hessian",
-    agreement=Equivalence(margin=0.04, resolution=0.5),
-    controls=("linear scaling", "square root throughout", "no scaling", "s / lambda for its square"),
-)
-def rate_exponent(run: Run) -> Trial:
-    """Compare the tops of batches of one and of two out of three.
-
-    The margin covers corrections of order 1/P to an outlier and the noise; those of the edge are the same for both.
-    """
-    return _exponent_trial(
-        run,
-        lambda: _mean_exponents(_local_exponent),
-        {
-            "linear scaling": lambda: np.ones(len(REGIMES)),
-            "square root throughout": lambda: np.full(len(REGIMES), 0.5),
-            "no scaling": lambda: np.zeros(len(REGIMES)),
-            "s / lambda for its square": lambda: _mean_exponents(lambda ratio: 1 / (1 + max(ratio, 1.0))),
-        },
-    )
-
-
-@PAPER.claim(
-    "linear-scaling",
-    statement=r"""In the same model, the largest stable step size $2 / \lambda_1$ grows linearly in the batch size as
-    long as noise dominates.""",
-    source="scaling of the learning rate of SGD, as usually summarised",
-    agreement=Equivalence(margin=0.04, resolution=0.5),
-    controls=("no scaling", "quadratic scaling"),
-    expected="refuted",
-)
-def linear_scaling(run: Run) -> Trial:
-    r"""Try the exponent one where noise dominates, and the outlier's own exponent elsewhere.
-
-    The noise's part of an outlier, :math:`s^2 / \lambda`, is proportional to 1 / b, and would give linear scaling if it
-    could be the larger part. It cannot: the outlier exists for :math:`\lambda > s` only, where :math:`s^2 / \lambda <
-    \lambda`; below, the top is the edge 2 s, proportional to :math:`b^{-1/2}`.
-    """
-    exponents = partial(_mean_exponents, _local_exponent)
-    return _exponent_trial(
-        run,
-        lambda: np.concatenate([[1.0], exponents()[1:]]),
-        {
-            "no scaling": lambda: np.zeros(len(REGIMES)),
-            "quadratic scaling": lambda: np.concatenate([[2.0], exponents()[1:]]),
         },
     )
