@@ -1,6 +1,15 @@
 """Generalisation as it happens: samples drawn or enumerated, learners run, games solved."""
 
 from simulations.generalization.adversary import Hardest, hardest_instances
+from simulations.generalization.all_samples import (
+    AllSamples,
+    dirichlet_posterior_means,
+    enumerate_samples,
+    normalised_draws,
+    occurrence_means,
+    permuted,
+    posterior_means,
+)
 from simulations.generalization.calibration import (
     CalibratedFit,
     average_neighbours,
@@ -101,21 +110,16 @@ from simulations.generalization.information import (
     train_on_everything,
 )
 from simulations.generalization.long_tail import (
-    AllSamples,
     DrawnErrors,
     ItemErrors,
-    dirichlet_posterior_means,
     draw_errors,
     enumerate_errors,
-    enumerate_samples,
+    most_memorizing_private_learner,
+)
+from simulations.generalization.singletons import (
     hardest_long_tails,
     hardest_short_tails,
-    most_memorizing_private_learner,
-    normalised_draws,
     occurrence_law,
-    occurrence_means,
-    permuted,
-    posterior_means,
     singleton_frequency,
 )
 from simulations.generalization.universal import (

@@ -1,10 +1,10 @@
-"""Samples with a long tail: drawn, or all of them enumerated; learners that fit them or do not."""
+"""Learners on samples with a long tail, which fit the items seen once or do not: run on drawn samples, or on all.
 
-import itertools
+For Feldman (2020), arXiv:1906.05271.
+"""
+
 import math
 from collections.abc import Sequence
-from fractions import Fraction
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,34 +13,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from numba import njit
-from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.special import roots_jacobi
 
 from simulations import validation
-from simulations.generalization.adversary import hardest_instances
 from simulations.replicates import over_replicates
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-_LARGEST = 2**62
-_SEQUENCES = 2**22
-_SEARCH_BITS = 10  # searches are over samples of fewer than 2^10 draws
-
-
-class AllSamples(NamedTuple):
-    """All sequences of n items, weighed by every prior assignment of frequencies, in exact integers.
-
-    With A assignments and the common denominator q, a sequence has probability ``likelihood / (A q^n)``, and the mean
-    of D(x) on it, times that probability, is ``weighted / (A q^(n+1))``.
-    """
-
-    counts: Integers
-    likelihood: Integers
-    weighted: Integers
-    assignments: int
-    denominator: int
 
 
 class ItemErrors(NamedTuple):
@@ -58,106 +34,6 @@ class DrawnErrors(NamedTuple):
     all: Array
     singletons: Array
     mass: Array
-
-
-def permuted(parts: Sequence[int]) -> Integers:
-    """All assignments, (N!, N), of N integer frequencies to N items: the fixed-multiset prior."""
-    return np.array(list(itertools.permutations(parts)), dtype=np.int64)
-
-
-def normalised_draws(values: Sequence[int], num_items: int) -> Integers:
-    """All assignments, (V^N, N), of independent integer values divided by their sum, over a common denominator."""
-    found = [tuple(p) for p in itertools.product(values, repeat=num_items)]
-    common = math.lcm(*{sum(p) for p in found})
-    return np.array([[v * (common // sum(p)) for v in p] for p in found], dtype=np.int64)
-
-
-def enumerate_samples(assignments: Integers, *, n: int) -> AllSamples:
-    """Enumerate all N^n samples under a prior that draws each of the ``assignments`` equally often.
-
-    Costs O(A N^n n) integer operations and O(N^(n+1)) memory: N = 4, n = 5 (24 assignments) takes a millisecond,
-    N = 5, n = 7 (120) a few tenths of a second.
-
-    Parameters
-    ----------
-    assignments : integer array, shape (A, N)
-        Numerators of the frequencies, every row with the same sum q.
-    n : int
-        Size of the samples, at least 1.
-
-    Returns
-    -------
-    AllSamples
-
-    Raises
-    ------
-    ValueError
-        If rows have different sums, a numerator is not positive, or the integers or the memory would overflow.
-    """
-    rows = np.asarray(assignments)
-    size = validation.integer("n", n, minimum=1)
-    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.integer) or np.any(rows < 1):
-        raise ValueError(f"assignments must be a matrix of positive integers; got {rows.dtype} of shape {rows.shape}")
-    sums = rows.sum(axis=1)
-    if np.any(sums != sums[0]):
-        raise ValueError(f"assignments must have rows of one sum; got {np.unique(sums)}")
-    denominator, (count, items) = int(sums[0]), rows.shape
-    if count * denominator ** (size + 1) > _LARGEST or items**size > _SEQUENCES:
-        raise ValueError(
-            f"n must leave {count} * {denominator}^(n+1) below 2^62 and {items}^n below 2^22 sequences; got {size}"
-        )
-    counts, likelihood, weighted = _enumerate(rows.astype(np.int64), size)
-    return AllSamples(counts, likelihood, weighted, count, denominator)
-
-
-def occurrence_means(samples: AllSamples) -> tuple[Floats, Floats]:
-    """Mean number, and mean total frequency, of the items that occur exactly 0, ..., n times; both (n + 1,)."""
-    n = int(samples.counts[0].sum())
-    whole = samples.assignments * samples.denominator**n
-    number, mass = [], []
-    for ell in range(n + 1):
-        hit = samples.counts == ell
-        number.append(Fraction(int((hit * samples.likelihood[:, None]).sum()), whole))
-        mass.append(Fraction(int(samples.weighted[hit].sum()), whole * samples.denominator))
-    return np.array(number, dtype=float), np.array(mass, dtype=float)
-
-
-def posterior_means(samples: AllSamples) -> tuple[Integers, Floats]:
-    """Occurrences (C, N) of every sample up to order, and the mean frequencies (C, N) of the items given the sample."""
-    _, first = np.unique(samples.counts, axis=0, return_index=True)
-    posterior = samples.weighted[first] / (samples.likelihood[first, None] * float(samples.denominator))
-    return samples.counts[first], posterior
-
-
-def dirichlet_posterior_means(counts: Integers, concentration: float) -> Floats:
-    """Mean frequencies, (C, N), given occurrences (C, N), under a symmetric Dirichlet prior, by Gauss-Jacobi rules.
-
-    Broken sticks D_1 = u_1, D_2 = (1 - u_1) u_2, ... make the prior a product of beta distributions, and the rules are
-    exact for the polynomials that appear. Costs O(C N g^(N-1)), with g half the size of the sample.
-    """
-    occurred = np.asarray(counts)
-    a, items = float(validation.positive("concentration", concentration, ndim=0)), occurred.shape[1]
-    nodes = int(occurred.sum(axis=1).max()) // 2 + 2
-    frequencies: list[Floats] = []
-    weight, left = np.ones(()), np.ones(())
-    for stick in range(items - 1):
-        x, w = roots_jacobi(nodes, (items - 1 - stick) * a - 1, a - 1)
-        u = (1 + x) / 2
-        frequencies = [f[..., None] * np.ones_like(u) for f in frequencies] + [left[..., None] * u]
-        weight, left = weight[..., None] * w, left[..., None] * (1 - u)
-    grid = np.stack([*frequencies, left]).reshape(items, -1)
-    likelihood = weight.reshape(-1) * np.prod(grid[None] ** occurred[:, :, None], axis=1)
-    return np.asarray(likelihood @ grid.T / likelihood.sum(axis=1, keepdims=True), dtype=float)
-
-
-def occurrence_law(frequencies: ArrayLike, *, n: int, most: int) -> Array:
-    """Probabilities, (most + 1, ...), that items of the given frequencies occur 0, ..., most times in n draws.
-
-    A sample is halved until single draws are left, and the counts of the halves are added: O(most^2 log n) operations
-    an item. Relative errors are about n roundings.
-    """
-    size, last = validation.integer("n", n, minimum=1), validation.integer("most", most, minimum=1)
-    return _law(validation.nonnegative("frequencies", frequencies), size, bits=size.bit_length(), most=last)
 
 
 def draw_errors(
@@ -247,99 +123,6 @@ def most_memorizing_private_learner(epsilon: float, *, num_labels: int) -> float
     return float(-found.fun)
 
 
-def hardest_long_tails(key: Array, *, n: int, num_items: int, chains: int, n_steps: int) -> Array:
-    """Search for lists of frequencies, (chains, N), whose singletons are rare for their weight in [1/(3n), 2/n].
-
-    Minimised is the mean frequency of a singleton over that weight; lists without weight there lose. A chain and step
-    costs O(N log n).
-    """
-    size, items = _search_size(n), validation.integer("num_items", num_items, minimum=1)
-    many = validation.integer("chains", chains, minimum=1)
-    start, climb, spread = jax.random.split(key, 3)
-    spreads = jax.random.uniform(spread, (many, 1), minval=0.0, maxval=3.0)
-    starts = spreads * jax.random.normal(start, (many, items))
-    found = hardest_instances(climb, _rare_singletons, starts, jnp.asarray(size), n_steps=n_steps)
-    return jax.nn.softmax(found.instances, axis=1)
-
-
-def hardest_short_tails(
-    key: Array, *, n: int, theta: float, t: float, beta: float, tail: int, head: int, chains: int, n_steps: int
-) -> Array:
-    """Search for lists, (chains, tail + head), with the largest mean frequency of a singleton.
-
-    Each holds ``tail`` frequencies up to ``theta`` that sum to ``beta``, and ``head`` ones from ``t / n`` on.
-    """
-    size, many = _search_size(n), validation.integer("chains", chains, minimum=1)
-    if not (beta <= tail * theta and head * t / size <= 1 - beta):
-        raise ValueError(f"theta and t must leave room for tail and head; got {theta:g} and {t:g}")
-    start, climb = jax.random.split(key)
-    starts = 0.01 * jax.random.normal(start, (many, tail + head))
-    limits = (theta, t / size, beta, size, jnp.arange(tail + head) < tail)
-    found = hardest_instances(climb, _common_singletons, starts, *map(jnp.asarray, limits), n_steps=n_steps, step=0.1)
-    if not np.isfinite(found.value).all():
-        raise ValueError(f"theta and t must leave some room to start a search; got {theta:g} and {t:g}")
-    return jax.vmap(_two_parts, (0, None, None))(found.instances, jnp.asarray(beta), limits[-1])
-
-
-def singleton_frequency(frequencies: ArrayLike, *, n: int) -> Array:
-    """Mean total frequency of singletons over their mean number, (...), for lists of frequencies (..., N)."""
-    alpha = validation.nonnegative("frequencies", frequencies)
-    return _singletons(alpha, occurrence_law(alpha, n=n, most=1)[1])
-
-
-def _search_size(n: int) -> int:
-    size = validation.integer("n", n, minimum=2)
-    if size >= 2**_SEARCH_BITS:
-        raise ValueError(f"n must be below {2**_SEARCH_BITS} in a search; got {size}")
-    return size
-
-
-def _singletons(alpha: Array, once: Array) -> Array:
-    return jnp.sum(alpha * once, axis=-1) / jnp.sum(once, axis=-1)
-
-
-def _rare_singletons(point: Array, n: Array) -> Array:
-    alpha = jax.nn.softmax(point)
-    weight = jnp.sum(alpha * ((alpha >= 1 / (3 * n)) & (alpha <= 2 / n)))
-    found = _singletons(alpha, _law(alpha, n, bits=_SEARCH_BITS, most=1)[1])
-    return jnp.where(weight > 0, -found / weight, -jnp.inf)
-
-
-def _common_singletons(point: Array, theta: Array, least: Array, beta: Array, n: Array, tail: Array) -> Array:
-    alpha = _two_parts(point, beta, tail)
-    fits = jnp.all(jnp.where(tail, alpha <= theta, alpha >= least))
-    return jnp.where(fits, _singletons(alpha, _law(alpha, n, bits=_SEARCH_BITS, most=1)[1]), -jnp.inf)
-
-
-def _two_parts(point: Array, beta: Array, tail: Array) -> Array:
-    light, heavy = (jax.nn.softmax(jnp.where(part, point, -jnp.inf)) for part in (tail, ~tail))
-    return beta * light + (1 - beta) * heavy
-
-
-@njit(cache=True)
-def _enumerate(rows, n):
-    assignments, items = rows.shape
-    total = items**n
-    counts = np.zeros((total, items), np.int64)
-    likelihood = np.zeros(total, np.int64)
-    weighted = np.zeros((total, items), np.int64)
-    for s in range(total):
-        rest = s
-        for _ in range(n):
-            counts[s, rest % items] += 1
-            rest //= items
-        for a in range(assignments):
-            product = 1
-            rest = s
-            for _ in range(n):
-                product *= rows[a, rest % items]
-                rest //= items
-            likelihood[s] += product
-            for x in range(items):
-                weighted[s, x] += product * rows[a, x]
-    return counts, likelihood, weighted
-
-
 @njit(cache=True)
 def _plurality(draws, labels, left_out, classes):
     votes = np.zeros(classes, np.int64)
@@ -385,21 +168,6 @@ def _enumerate_learner(frequencies, n, classes, fit, fit_rare):
                     # once for every draw of the item
                     error += weight * frequencies[x] * (1 - fit[counts[x] - 1]) / counts[x]
     return error, misfits, memorization
-
-
-@partial(jax.jit, static_argnames=("bits", "most"))
-def _law(frequencies: Array, n: Array | int, *, bits: int, most: int) -> Array:
-    def add(a: Array, b: Array) -> Array:
-        return jnp.stack([sum(a[i] * b[c - i] for i in range(c + 1)) for c in range(most + 1)])
-
-    none = jnp.zeros((most + 1, *frequencies.shape)).at[0].set(1.0)
-    single = none.at[0].set(1 - frequencies).at[1].set(frequencies)
-
-    def double(law: Array, bit: Array) -> tuple[Array, None]:
-        law = add(law, law)
-        return jnp.where((n >> bit) & 1, add(law, single), law), None
-
-    return jax.lax.scan(double, none, jnp.arange(bits)[::-1])[0]
 
 
 def _draw(key: Array, frequencies: Array, misfit: Array, n: int, num_labels: int) -> DrawnErrors:

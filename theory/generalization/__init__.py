@@ -81,17 +81,19 @@ from theory.generalization.information import (
 from theory.generalization.long_tail import (
     ZipfSingletons,
     excess_error,
-    expected_count,
     memorization_limited_excess,
     optimal_error,
+    private_memorization_cap,
+    zipf_frequencies,
+    zipf_singleton_limit,
+)
+from theory.generalization.singletons import (
+    expected_count,
     posterior_frequency,
     posterior_frequency_beta,
-    private_memorization_cap,
     tail_weight,
     tau_lower_bound,
     tau_short_tail_bound,
-    zipf_frequencies,
-    zipf_singleton_limit,
 )
 from theory.generalization.universal import (
     KLBallBound,

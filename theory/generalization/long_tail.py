@@ -1,23 +1,22 @@
 r"""The long tail: what it costs not to fit items that a sample holds only once.
 
 N items carry random labels that say nothing about one another. Their frequencies D(x) are random and exchangeable;
-:math:`\alpha` stands for the frequency of one item, and :math:`S_\ell` for the items that a sample of n draws holds
-exactly :math:`\ell` times. Under the fixed-multiset prior the listed frequencies, which sum to 1, are assigned to the
-items by a random permutation.
+:math:`\alpha` stands for the frequency of one item, :math:`S_\ell` for the items that a sample of n draws holds
+exactly :math:`\ell` times, and :math:`\tau_\ell` for the mean frequency of such an item, see
+`theory.generalization.singletons`. Under the fixed-multiset prior the listed frequencies, which sum to 1, are assigned
+to the items by a random permutation. After Feldman (2020), arXiv:1906.05271.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.special import exp1, logsumexp, xlog1py, xlogy
+from scipy.special import exp1
 
 from theory import validation
+from theory.generalization._occurrences import chance_seen, checked_counts, checked_frequencies
 
 Array = NDArray[np.float64]
-
-_SUM_TOLERANCE = 1e-9
 
 
 class ZipfSingletons(NamedTuple):
@@ -58,118 +57,6 @@ def zipf_frequencies(num_items: int, exponent: float = 1.0) -> Array:
     return np.asarray(shares / shares.sum(), dtype=float)
 
 
-def posterior_frequency(frequencies: ArrayLike, n: int, ell: int = 1, *, weights: ArrayLike | None = None) -> float:
-    r"""Mean frequency of an item that n draws have shown :math:`\ell` times.
-
-    .. math:: \tau_\ell = \frac{E[\alpha^{\ell+1} (1-\alpha)^{n-\ell}]}{E[\alpha^\ell (1-\alpha)^{n-\ell}]}
-
-    The mean is over samples with :math:`c_x = \ell`, whatever the other counts are. Given the other counts too, it is
-    the same number only for Dirichlet frequencies. Of order 1/n for long tails. Evaluated in logs, O(N).
-
-    Parameters
-    ----------
-    frequencies : array_like, shape (M,)
-        Values of :math:`\alpha` in [0, 1].
-    n : int
-        Size of the sample, at least 1.
-    ell : int
-        Occurrences, 0 to n.
-    weights : array_like, shape (M,), optional
-        Probabilities of the listed values, up to a common factor; equal when left out.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or no listed frequency can occur ``ell`` times.
-
-    References
-    ----------
-    Feldman (2020), arXiv:1906.05271, coefficients of the main theorem.
-
-    Examples
-    --------
-    >>> round(posterior_frequency([0.6, 0.3, 0.1], 3), 6)
-    0.338889
-    """
-    alpha = _frequencies(frequencies, normalised=False)
-    size, count = _sample(n, ell)
-    log_weight = np.zeros(alpha.size)
-    if weights is not None:
-        given = validation.nonnegative("weights", weights, ndim=1)
-        log_weight = xlogy(1.0, validation.same_shape("weights", given, "frequencies", alpha))
-    likelihood = log_weight + xlogy(count, alpha) + xlog1py(size - count, -alpha)
-    if np.all(np.isneginf(likelihood)):
-        raise ValueError(f"frequencies must let an item occur {count} times in {size} draws; none does")
-    return float(np.exp(logsumexp(likelihood + xlogy(1.0, alpha)) - logsumexp(likelihood)))
-
-
-def posterior_frequency_beta(n: int, ell: int, *, a: float, b: float) -> float:
-    r"""Mean frequency after :math:`\ell` of n draws, :math:`(\ell + a)/(n + a + b)`, when :math:`\alpha` is Beta(a, b).
-
-    Symmetric Dirichlet frequencies of N items, with concentration a, have b = (N - 1) a. For them, and for them alone,
-    it is the posterior mean given the whole sample.
-
-    Parameters
-    ----------
-    n, ell : int
-        Size of the sample, at least 1, and occurrences, 0 to n.
-    a, b : float
-        Parameters > 0.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> posterior_frequency_beta(8, 1, a=1.0, b=1.0)
-    0.2
-    """
-    size, count = _sample(n, ell)
-    first, second = validation.positive_scalar("a", a), validation.positive_scalar("b", b)
-    return (count + first) / (size + first + second)
-
-
-def expected_count(frequencies: ArrayLike, n: int, ell: int) -> float:
-    r"""Mean number of items that n draws show exactly :math:`\ell` times.
-
-    .. math:: E|S_\ell| = \binom{n}{\ell} \sum_j \alpha_j^\ell (1-\alpha_j)^{n-\ell}
-
-    Parameters
-    ----------
-    frequencies : array_like, shape (N,)
-        Nonnegative, summing to 1.
-    n, ell : int
-        Size of the sample, at least 1, and occurrences, 0 to n.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> expected_count([0.5, 0.5], 2, 1)
-    1.0
-    """
-    size, count = _sample(n, ell)
-    return float(_binomial(_frequencies(frequencies), size, count).sum())
-
-
 def optimal_error(frequencies: ArrayLike, n: int, *, num_labels: int) -> float:
     r"""Error of a learner that fits its whole sample: :math:`(1 - 1/k) \sum_j \alpha_j (1-\alpha_j)^n`.
 
@@ -194,9 +81,9 @@ def optimal_error(frequencies: ArrayLike, n: int, *, num_labels: int) -> float:
     ValueError
         If an argument is out of range.
     """
-    alpha, chance = _frequencies(frequencies), _chance(num_labels)
-    size, _ = _sample(n, 0)
-    return float((1 - chance) * (alpha * _binomial(alpha, size, 0)).sum())
+    alpha, chance = checked_frequencies(frequencies), _chance(num_labels)
+    size, _ = checked_counts(n, 0)
+    return float((1 - chance) * (alpha * chance_seen(alpha, size, 0)).sum())
 
 
 def excess_error(frequencies: ArrayLike, n: int, misfit: ArrayLike) -> float:
@@ -229,112 +116,10 @@ def excess_error(frequencies: ArrayLike, n: int, misfit: ArrayLike) -> float:
     ----------
     Feldman (2020), arXiv:1906.05271, main theorem; an inequality there, an equality for uniform labels.
     """
-    alpha = _frequencies(frequencies)
+    alpha = checked_frequencies(frequencies)
     q = validation.interval("misfit", validation.finite("misfit", misfit, ndim=1), 0, 1)
-    size, _ = _sample(n, q.size)
-    return float(sum(q_l * (alpha * _binomial(alpha, size, ell)).sum() for ell, q_l in enumerate(q, 1)))
-
-
-def tail_weight(frequencies: ArrayLike, low: float, high: float) -> float:
-    r"""Total frequency of the items with frequency in [low, high].
-
-    Parameters
-    ----------
-    frequencies : array_like, shape (N,)
-        Nonnegative, summing to 1.
-    low, high : float
-        Closed interval, low <= high.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-    """
-    alpha = _frequencies(frequencies)
-    first, last = validation.scalar("low", low), validation.scalar("high", high)
-    if first > last:
-        raise ValueError(f"low must be at most high; got {first:g} and {last:g}")
-    return float(alpha[(alpha >= first) & (alpha <= last)].sum())
-
-
-def tau_lower_bound(frequencies: ArrayLike, n: int) -> float:
-    r"""Lower bound :math:`\tau_1 \ge w / (5n)`, with w the total frequency of items in [1/(3n), 2/n].
-
-    There :math:`n \alpha (1-\alpha)^{n-1} \ge 2/9`, while the denominator of :math:`\tau_1` is at most
-    :math:`E[\alpha]`. False for n = 2, where a single item has :math:`\tau_1 = 0`.
-
-    Parameters
-    ----------
-    frequencies : array_like, shape (N,)
-        Nonnegative, summing to 1.
-    n : int
-        Size of the sample, at least 3.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    References
-    ----------
-    Feldman (2020), arXiv:1906.05271, where the frequencies that matter are of order 1/n; constants derived here.
-    """
-    size = validation.integer("n", n, minimum=3)
-    # ends may be given to rounding
-    low, high = 1 / (3 * size) * (1 - 1e-12), 2 / size * (1 + 1e-12)
-    return tail_weight(frequencies, low, high) / (5 * size)
-
-
-def tau_short_tail_bound(frequencies: ArrayLike, n: int, *, theta: float, t: float) -> float:
-    r"""Upper bound on :math:`\tau_1` when no item has a frequency in (theta, t / n).
-
-    With :math:`\beta` the total frequency of items up to :math:`\theta`,
-
-    .. math:: \tau_1 \le \theta + \frac{1-\beta}{\beta} \, \frac{(t/n) (1-t/n)^{n-1}}{(1-\theta)^{n-1}} .
-
-    A singleton then comes from the head so rarely that its frequency is that of the tail: nothing is gained by fitting
-    it. Approached as :math:`(1-\beta)(1-t/n)^{n-1}` falls.
-
-    Parameters
-    ----------
-    frequencies : array_like, shape (N,)
-        Nonnegative, summing to 1, with some up to theta and none in (theta, t / n).
-    n : int
-        Size of the sample, at least 1.
-    theta : float
-        Largest frequency of the tail, in (0, 1 / (2n)].
-    t : float
-        Least frequency of the head, times n, in [1, n].
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, an item lies in the gap, or none in the tail.
-    """
-    alpha = _frequencies(frequencies)
-    size, _ = _sample(n, 0)
-    most = 0.5 / size * (1 + 1e-12)  # a frequency computed as beta / items may exceed half of 1 / n by rounding
-    edge = float(validation.interval("theta", validation.positive("theta", theta, ndim=0), 0, most))
-    head = float(validation.interval("t", validation.finite("t", t, ndim=0), 1, size)) / size
-    if np.any((alpha > edge) & (alpha < head * (1 - 1e-12))):
-        raise ValueError(f"frequencies must leave ({edge:g}, {head:g}) empty")
-    beta = float(alpha[alpha <= edge].sum())
-    if beta == 0:
-        raise ValueError(f"frequencies must hold an item of at most theta = {edge:g}; none does")
-    odds = float(alpha[alpha > edge].sum()) / beta
-    return float(edge + odds * head * np.exp(xlog1py(size - 1, -head) - xlog1py(size - 1, -edge)))
+    size, _ = checked_counts(n, q.size)
+    return float(sum(q_l * (alpha * chance_seen(alpha, size, ell)).sum() for ell, q_l in enumerate(q, 1)))
 
 
 def memorization_limited_excess(frequencies: ArrayLike, n: int, *, num_labels: int, max_memorization: float) -> float:
@@ -438,34 +223,13 @@ def zipf_singleton_limit(num_items: int, n: int) -> ZipfSingletons:
         If an argument is out of range.
     """
     count = validation.integer("num_items", num_items, minimum=1)
-    size, _ = _sample(n, 0)
+    size, _ = checked_counts(n, 0)
     harmonic = float(np.sum(1 / np.arange(count, 0.0, -1.0)))
     rare, common = size / (count * harmonic), size / harmonic
     return ZipfSingletons(
         cost=float(-np.exp(-rare) * np.expm1(rare - common) / harmonic),
         singleton_fraction=float((exp1(rare) - exp1(common)) / harmonic),
     )
-
-
-def _binomial(alpha: Array, n: int, ell: int) -> Array:
-    # a logarithm of the coefficient would lose digits as n grows
-    return np.asarray(stats.binom.pmf(ell, n, alpha), dtype=float)
-
-
-def _frequencies(frequencies: ArrayLike, *, normalised: bool = True) -> Array:
-    alpha = validation.interval("frequencies", validation.finite("frequencies", frequencies, ndim=1), 0, 1)
-    if alpha.size == 0:
-        raise ValueError("frequencies must list at least one item; got none")
-    if normalised and abs(alpha.sum() - 1) > _SUM_TOLERANCE:
-        raise ValueError(f"frequencies must sum to 1; got {alpha.sum():.12g}")
-    return alpha
-
-
-def _sample(n: int, ell: int) -> tuple[int, int]:
-    size, count = validation.integer("n", n, minimum=1), validation.integer("ell", ell, minimum=0)
-    if count > size:
-        raise ValueError(f"ell, how often an item is seen, must be at most n = {size}; got {count}")
-    return size, count
 
 
 def _chance(num_labels: int) -> float:

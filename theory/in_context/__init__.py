@@ -39,11 +39,7 @@ from theory.in_context.linear_attention import (
 )
 from theory.in_context.mesa import (
     BlockGradient,
-    CovarianceMoments,
-    TokenMoments,
     block_gradient,
-    covariance_moments,
-    initial_token_moments,
     mesa_flow,
     mesa_loss,
     mesa_prediction,
@@ -75,6 +71,7 @@ from theory.in_context.newton import (
 from theory.in_context.one_step import GramMoments, OneStepOptimum, gram_moments, one_step_risk, optimal_step
 from theory.in_context.prompt_risk import RiskDecomposition, in_context_risk, misspecified_risk
 from theory.in_context.responses import ResponseMoments, nonlinear_optimal_step, response_moments
+from theory.in_context.token_moments import CovarianceMoments, TokenMoments, covariance_moments, initial_token_moments
 
 __all__ = [
     "AttentionWeights",

@@ -9,6 +9,7 @@ from theory.kernel_regression.aggregates import (
     optimal_instance_weight,
     private_noise_var,
 )
+from theory.kernel_regression.best_ridge import OptimalRidge, optimal_ridge
 from theory.kernel_regression.curvature import (
     ClusterOutliers,
     HessianSplit,
@@ -19,10 +20,8 @@ from theory.kernel_regression.curvature import (
 from theory.kernel_regression.denoising import denoising_gap, denoising_gap_discrete
 from theory.kernel_regression.eigenframework import (
     EigenframeworkResult,
-    OptimalRidge,
     krr_risk,
     learnability,
-    optimal_ridge,
     rf_risk,
     solve_kappa_gamma,
 )

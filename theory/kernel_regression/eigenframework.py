@@ -5,7 +5,8 @@ Everything follows from one number, the effective ridge. With n samples, k rando
 .. math:: \gamma\, (n - z)\, (1 - z/k) = \delta, \qquad z(\gamma) = \sum_i \frac{\lambda_i}{\lambda_i + \gamma},
 
 whose left side increases with :math:`\gamma` wherever z < min(n, k). In terms of the gap g = min(n, k) - z, a root of a
-quadratic, this reads z + g = min(n, k) without cancellation, which Newton's method solves in :math:`\log \gamma`.
+quadratic, this reads z + g = min(n, k) without cancellation, which Newton's method solves in :math:`\log \gamma`. After
+Simon et al. (2021, arXiv:2110.03922; 2023, arXiv:2311.14646).
 """
 
 from typing import NamedTuple
@@ -13,15 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.kernel_regression._sums import Modes, Spectrum, Sums, spectral_sums
-from theory.validation import nonnegative, positive, same_shape
+from theory.kernel_regression._effective_ridge import Root, broadcast_sizes, learnable_modes, solve_root
+from theory.kernel_regression._sums import Sums, spectral_sums
+from theory.validation import nonnegative
 
 Array = NDArray[np.float64]
 
-_RESIDUAL = 1e-12
-_MAX_STEPS = 200
 _END = -600.0  # log gamma at which all modes are learnt
-_GRID = 8  # ridges in e-folds at which a minimum is looked for, a piece of the table each quarter
 
 
 class EigenframeworkResult(NamedTuple):
@@ -55,22 +54,6 @@ class EigenframeworkResult(NamedTuple):
     def fitting_ratio(self) -> Array:
         """Train over test risk, which is (1 - z/n)^2."""
         return self.train / self.test
-
-
-class OptimalRidge(NamedTuple):
-    """The ridge of least test risk, inf where predicting zero is best, and the risks there."""
-
-    ridge: Array
-    test: Array
-    train: Array
-
-
-class _Root(NamedTuple):
-    """log gamma, and the gaps n - z and (k - z) / k, neither by subtraction."""
-
-    t: Array
-    samples: Array
-    features: Array
 
 
 def rf_risk(
@@ -146,10 +129,10 @@ def rf_risk(
     >>> rf_risk(i**-1.3, i**-1.6, n=100, k=[60, 250], ridge=0.0, noise_var=0.1).test.round(4)
     array([1.0601, 0.5421])
     """
-    spectrum, unlearnable = _spectrum(eigenvalues, coefficients_sq, multiplicities)
-    samples, features, delta, noise = _broadcast(n=n, k=k, ridge=ridge, noise_var=noise_var)
+    spectrum, unlearnable = learnable_modes(eigenvalues, coefficients_sq, multiplicities)
+    samples, features, delta, noise = broadcast_sizes(n=n, k=k, ridge=ridge, noise_var=noise_var)
     sums = spectral_sums(spectrum, samples.size)
-    root = _solve(sums, spectrum, samples, features, delta)
+    root = solve_root(sums, spectrum, samples, features, delta)
     return _result(sums, root, samples, features, noise, unlearnable)
 
 
@@ -213,9 +196,9 @@ def solve_kappa_gamma(
     >>> bool(np.isclose(30 / (1 + gamma) + 5 / kappa, 10))
     True
     """
-    spectrum, _ = _spectrum(eigenvalues, np.zeros(np.shape(eigenvalues)), multiplicities)
-    samples, features, delta = _broadcast(n=n, k=k, ridge=ridge)
-    root = _solve(spectral_sums(spectrum, samples.size), spectrum, samples, features, delta)
+    spectrum, _ = learnable_modes(eigenvalues, np.zeros(np.shape(eigenvalues)), multiplicities)
+    samples, features, delta = broadcast_sizes(n=n, k=k, ridge=ridge)
+    root = solve_root(spectral_sums(spectrum, samples.size), spectrum, samples, features, delta)
     gamma = np.exp(root.t)
     return (gamma * root.features)[()], gamma[()]
 
@@ -248,186 +231,7 @@ def learnability(
     return np.where(values > 0, found, 0.0)
 
 
-def optimal_ridge(
-    eigenvalues: ArrayLike,
-    coefficients_sq: ArrayLike,
-    *,
-    n: ArrayLike,
-    k: ArrayLike = np.inf,
-    noise_var: ArrayLike = 0.0,
-    multiplicities: ArrayLike | None = None,
-) -> OptimalRidge:
-    r"""Ridge :math:`\delta \ge 0` of least test risk at every (n, k, noise).
-
-    Ridge and risk are explicit functions of :math:`\gamma`, which is searched from its ridgeless value to the point
-    where nothing is learnt: by a grid, as the risk may have several minima, and golden sections around its best point.
-    The least risk is known to rounding, or to 1e-8 where n or k is just the number of modes, the ridge as well as a
-    minimum allows, to about 1e-8 relative.
-
-    Costs as a call of `rf_risk` with some 500 ridges for every point.
-
-    Parameters
-    ----------
-    eigenvalues, coefficients_sq, n, k, noise_var, multiplicities
-        As for `rf_risk`.
-
-    Returns
-    -------
-    OptimalRidge
-        Fields of the shape that n, k and noise_var broadcast to. The ridge is 0 where interpolation is optimal.
-
-    Raises
-    ------
-    ValueError, RuntimeError
-        As `rf_risk` does.
-
-    References
-    ----------
-    Simon et al. (2023, arXiv:2311.14646).
-
-    Examples
-    --------
-    >>> best = optimal_ridge([1.0], [1.0], multiplicities=[50], n=100, noise_var=2.0)
-    >>> bool(np.isclose(best.ridge, 2.0, rtol=1e-6))  # isotropic: sigma^2 / v^2 in units of the eigenvalue
-    True
-    """
-    spectrum, unlearnable = _spectrum(eigenvalues, coefficients_sq, multiplicities)
-    samples, features, noise = _broadcast(n=n, k=k, noise_var=noise_var)
-    sums = spectral_sums(spectrum, 100)
-    ridgeless = _solve(sums, spectrum, samples, features, np.zeros_like(samples))
-    least = np.minimum(samples, features)
-    nothing = np.log(spectrum.trace / least) + 36.0  # z is 1e-16 of min(n, k) and less
-    # with hardly more of n and k than modes, n - z and k - z are known by subtraction down to a point only
-    tight = least < (1 + 1e-6) * spectrum.modes
-    learnt = np.where(
-        tight,
-        np.log(1e-8 * spectrum.modes / np.sum(spectrum.multiplicities / spectrum.eigenvalues)),
-        np.log(spectrum.eigenvalues.min() / spectrum.modes) - 36.0,
-    )
-    start = np.where(np.isfinite(ridgeless.t), ridgeless.t, learnt)
-
-    def at(t: Array) -> EigenframeworkResult:
-        gaps = _Root(t, *_gaps_by_subtraction(sums, t, samples, features))
-        return _result(sums, gaps, samples, features, noise, unlearnable)
-
-    points = max(2, int(np.ceil(_GRID * np.max(nothing - start))))
-    grid = start + (nothing - start) * np.linspace(0, 1, points).reshape(-1, *[1] * samples.ndim)
-    values = np.stack([at(t).test for t in grid[1:]])
-    best = np.argmin(values, axis=0) + 1
-    low, high = (np.take_along_axis(grid, np.clip(best + d, 0, points - 1)[None], 0)[0] for d in (-1, 1))
-    t = _golden(lambda t: at(t).test, low, high)
-    found, edge = at(t), _result(sums, ridgeless, samples, features, noise, unlearnable)
-    never = spectrum.signal + unlearnable + noise
-    ridge = _ridge_at(_Root(t, *_gaps_by_subtraction(sums, t, samples, features)))
-    choice = np.argmin([edge.test, never, found.test], axis=0)
-    return OptimalRidge(
-        np.choose(choice, [np.zeros_like(ridge), np.full_like(ridge, np.inf), ridge])[()],
-        np.choose(choice, [edge.test, never, found.test])[()],
-        np.choose(choice, [edge.train, never, found.train])[()],
-    )
-
-
-def _spectrum(
-    eigenvalues: ArrayLike, coefficients_sq: ArrayLike, multiplicities: ArrayLike | None
-) -> tuple[Spectrum, float]:
-    """Return the modes that can be learnt, and the signal in those that cannot."""
-    values = nonnegative("eigenvalues", eigenvalues, ndim=1)
-    signal = same_shape(
-        "coefficients_sq", nonnegative("coefficients_sq", coefficients_sq, ndim=1), "eigenvalues", values
-    )
-    often = np.ones_like(values)
-    if multiplicities is not None:
-        often = positive("multiplicities", multiplicities, ndim=1)
-        same_shape("multiplicities", often, "eigenvalues", values)
-    kept = values > 0
-    if not kept.any():
-        raise ValueError("eigenvalues must include a positive one")
-    return Spectrum(values[kept], often[kept], signal[kept]), float(often[~kept] @ signal[~kept])
-
-
-def _broadcast(**sizes: ArrayLike) -> list[Array]:
-    """Check sizes and ridges by their names, and broadcast them against each other."""
-    checked = []
-    for name, value in sizes.items():
-        if name == "k":
-            array = np.asarray(value, dtype=float)
-            positive(name, np.where(np.isposinf(array), 1.0, array))
-        elif name == "n":
-            array = positive(name, value)
-        else:
-            array = nonnegative(name, value)
-        checked.append(array)
-    return [np.array(part) for part in np.broadcast_arrays(*checked)]
-
-
-def _solve(sums: Sums, spectrum: Modes, n: Array, k: Array, ridge: Array) -> _Root:
-    """Solve for log gamma by safeguarded Newton steps on log(z + g), which falls with slope between -1 and 0."""
-    m, large = np.minimum(n, k), np.maximum(n, k)
-    lost = (ridge == 0) & (spectrum.modes <= m)  # all modes fit exactly
-    with np.errstate(divide="ignore"):
-        # at ridge / n the gap alone is min(n, k)
-        low = np.where(lost, 0.0, np.log(np.maximum(ridge / n, spectrum.ridge_below(m))))
-    finite_k = np.where(np.isinf(k), 1.0, k)
-    root = (np.sqrt(ridge * finite_k) + np.sqrt(ridge * finite_k + 4 * m * spectrum.trace)) / (2 * m)
-    high = np.where(lost, 0.0, np.log(np.where(np.isinf(k), (spectrum.trace + ridge) / m, root**2)))
-    low, high = low - 1e-9, high + 1e-9  # rounding
-    t = (0.5 * (low + high)).ravel()
-    low, high = low.ravel(), high.ravel()
-    m_, n_, k_, ridge_ = (np.ravel(part) for part in (m, n, k, ridge))
-    active = np.flatnonzero(~lost.ravel())
-    for _ in range(_MAX_STEPS):
-        if not active.size:
-            break
-        now = t[active]
-        z, s = sums(now, 2)
-        gap, slope = _gap(np.exp(now), m_[active], n_[active], k_[active], ridge_[active])
-        error = np.log((z + gap) / m_[active])
-        step = error * (z + gap) / (s + slope)
-        low[active] = np.where(error >= 0, now, low[active])
-        high[active] = np.where(error <= 0, now, high[active])
-        new = now + step
-        inside = (new > low[active]) & (new < high[active])
-        new = np.where(inside, new, 0.5 * (low[active] + high[active]))
-        t[active] = new
-        tiny = 4 * np.finfo(float).eps * np.maximum(np.abs(new), 1)
-        active = active[(np.abs(new - now) > tiny) & (high[active] - low[active] > tiny)]
-    root_t = np.reshape(t, n.shape)
-    z = sums(root_t, 1)[0]
-    gap, _ = _gap(np.exp(root_t), m, n, k, ridge)
-    residual = np.where(lost, 0.0, np.abs(z + gap - m) / m)
-    if not (residual <= _RESIDUAL).all():
-        raise RuntimeError(f"the effective ridge was found to {np.max(residual):.1e} only, not to {_RESIDUAL:.0e}")
-    root_t = np.where(lost, -np.inf, root_t)
-    gap = np.where(lost, m - spectrum.modes, gap)
-    other = gap + np.where(np.isinf(large), 0.0, large - m)
-    samples = np.where(n <= k, gap, other)
-    with np.errstate(invalid="ignore"):
-        features = np.where(np.isinf(k), 1.0, np.where(n <= k, other, gap) / k)
-    return _Root(root_t, samples, features)
-
-
-def _gap(gamma: Array, m: Array, n: Array, k: Array, ridge: Array) -> tuple[Array, Array]:
-    r"""Return g = min(n, k) - z, the root of g (g + |n - k|) = k delta / gamma, and -dg / dt."""
-    with np.errstate(invalid="ignore"):
-        apart = np.where(np.isinf(k), 1.0, np.abs(n - k) / k)
-    e = ridge / gamma
-    root = np.sqrt(apart**2 + 4 * e / k)
-    with np.errstate(invalid="ignore"):
-        gap = np.where(e > 0, 2 * e / (apart + root), 0.0)
-        slope = np.where(e > 0, e / root, 0.0)
-    return gap, slope
-
-
-def _gaps_by_subtraction(sums: Sums, t: Array, n: Array, k: Array) -> tuple[Array, Array]:
-    z = sums(t, 1)[0]
-    return np.maximum(n - z, 0.0), np.maximum(1 - z / k, 0.0)
-
-
-def _ridge_at(root: _Root) -> Array:
-    return np.exp(root.t) * root.samples * root.features
-
-
-def _result(sums: Sums, root: _Root, n: Array, k: Array, noise: Array, unlearnable: float) -> EigenframeworkResult:
+def _result(sums: Sums, root: Root, n: Array, k: Array, noise: Array, unlearnable: float) -> EigenframeworkResult:
     """Evaluate risks from gaps a = n - z and b = 1 - z/k; all terms are positive, so nothing cancels."""
     ended = np.isneginf(root.t)
     z, s, q, bias, cross = sums(np.where(ended, _END, root.t))
@@ -450,19 +254,3 @@ def _result(sums: Sums, root: _Root, n: Array, k: Array, noise: Array, unlearnab
     gamma = np.exp(root.t)
     fields = (gamma * b, gamma, z, q, amplification, test, train)
     return EigenframeworkResult(*(np.asarray(field, dtype=float)[()] for field in fields))
-
-
-def _golden(function, low: Array, high: Array) -> Array:
-    """Narrow brackets of minima down to 1e-9, all at once."""
-    ratio = (np.sqrt(5) - 1) / 2
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = function(left), function(right)
-    for _ in range(int(np.ceil(np.log(1e-9 / max(np.max(high - low), 1e-9)) / np.log(ratio)))):
-        first = at_left < at_right
-        low, high = np.where(first, low, left), np.where(first, right, high)
-        kept, at_kept = np.where(first, left, right), np.where(first, at_left, at_right)
-        new = np.where(first, high - ratio * (high - low), low + ratio * (high - low))
-        at_new = function(new)
-        left, right = np.where(first, new, kept), np.where(first, kept, new)
-        at_left, at_right = np.where(first, at_new, at_kept), np.where(first, at_kept, at_new)
-    return np.where(at_left < at_right, left, right)

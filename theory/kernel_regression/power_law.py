@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import zeta
 
+from theory.kernel_regression._effective_ridge import broadcast_sizes, solve_root
 from theory.kernel_regression._sums import DirectSums, Spectrum
-from theory.kernel_regression.eigenframework import EigenframeworkResult, _broadcast, _result, _solve
+from theory.kernel_regression.eigenframework import EigenframeworkResult, _result
 from theory.validation import interval, nonnegative, scalar
 
 Array = NDArray[np.float64]
@@ -168,10 +169,10 @@ def powerlaw_krr_risk(
     True
     """
     a, b = (float(part) for part in _exponents(scalar("alpha", alpha), scalar("beta", beta)))
-    samples, delta, noise = _broadcast(n=n, ridge=ridge, noise_var=noise_var)
+    samples, delta, noise = broadcast_sizes(n=n, ridge=ridge, noise_var=noise_var)
     k = np.full_like(samples, np.inf)
     sums = _PowerLaw(a, b)
-    return _result(sums, _solve(sums, sums, samples, k, delta), samples, k, noise, 0.0)
+    return _result(sums, solve_root(sums, sums, samples, k, delta), samples, k, noise, 0.0)
 
 
 class _PowerLaw:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
+from theory.kernel_regression._effective_ridge import learnable_modes, solve_root
 from theory.kernel_regression._sums import spectral_sums
-from theory.kernel_regression.eigenframework import _solve, _spectrum
 from theory.validation import finite, integer, nonnegative, positive
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ def teacher_student_loss(eigenvalues: ArrayLike, *, n: ArrayLike = np.inf, k: Ar
     >>> teacher_student_loss(i**-1.7, n=[30, 90], k=[90, 30]).round(4)
     array([0.3537, 0.3537])
     """
-    spectrum, _ = _spectrum(eigenvalues, np.zeros(np.shape(eigenvalues)), None)
+    spectrum, _ = learnable_modes(eigenvalues, np.zeros(np.shape(eigenvalues)), None)
     sizes = []
     for name, size in (("n", n), ("k", k)):
         array = np.asarray(size, dtype=float)
@@ -58,7 +58,7 @@ def teacher_student_loss(eigenvalues: ArrayLike, *, n: ArrayLike = np.inf, k: Ar
     few, many = np.minimum(*sizes), np.maximum(*sizes)
     learnt = few >= spectrum.modes
     m = np.where(learnt, spectrum.modes / 2, few)
-    root = _solve(spectral_sums(spectrum, m.size), spectrum, m, np.full_like(m, np.inf), np.zeros_like(m))
+    root = solve_root(spectral_sums(spectrum, m.size), spectrum, m, np.full_like(m, np.inf), np.zeros_like(m))
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.where(np.isinf(many), 1.0, many / (many - few))
         return np.where(learnt, 0.0, np.exp(root.t) * m * spread)[()]

@@ -23,19 +23,16 @@ from theory.ntk.finite_width import (
 )
 from theory.ntk.gaussian_distance import w1_width_coefficient, w1_width_correction
 from theory.ntk.infinite_depth import (
-    MajorityLimit,
     SingularLimit,
     deep_ntk,
     hermite_dual,
     koenigs_kernel,
-    limit_classifier,
-    majority_limit,
-    off_diagonal_ratio,
     singular_activation,
     singular_exponent,
     singular_limit,
 )
 from theory.ntk.kernels import Kernels, nngp_ntk
+from theory.ntk.limit_classifiers import MajorityLimit, limit_classifier, majority_limit, off_diagonal_ratio
 from theory.ntk.local_kernels import (
     circle_eigenvalues,
     cusp_error_coefficient,

@@ -1,23 +1,21 @@
-r"""Tangent kernels of infinitely deep networks, and the classifiers that they become.
+r"""Tangent kernels of deep networks, and the kernel with a pole that they tend to where the activation has no mean.
 
 An activation enters by its coefficients on orthonormal Hermite polynomials alone, with unit norm: inputs on the sphere
 then stay there in mean square. Everything is carried by :math:`\log \rho`, whose relative accuracy survives at both
 ends: near 1, a repelling fixed point in which rounded correlations would overflow within fifty layers, and near 0,
-where they underflow.
+where they underflow. After Radhakrishnan, Belkin and Uhler (2023).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
-from theory.validation import finite, integer, interval
+from theory.ntk._dual_series import DualSeries, coefficients, multiples, slope_at_one, unit_weights
+from theory.validation import integer, interval
 
 Array = NDArray[np.float64]
 
-UNIT = 1e-9  # how far the norm of coefficients may be from one
-ABSENT = 1e-14  # coefficients that are rounding
 SETTLED = 1e-18
 
 
@@ -51,7 +49,7 @@ def hermite_dual(rho: ArrayLike, coeffs: ArrayLike, *, derivative: bool = False)
     0.68 0.64
     """
     r = interval("rho", rho, -1, 1)
-    weights = _coefficients(coeffs) ** 2
+    weights = coefficients(coeffs) ** 2
     if derivative:
         weights = weights[1:] * np.arange(1, weights.size)
     return np.asarray(np.polynomial.polynomial.polyval(r, weights) if weights.size else np.zeros_like(r), dtype=float)
@@ -93,7 +91,7 @@ def deep_ntk(one_minus_rho: ArrayLike, coeffs: ArrayLike, *, depth: int) -> Arra
     >>> print(np.exp(deep_ntk([0.0, 0.5], [0.0, 0.0, 1.0], depth=2)).round(12))  # 7 rho^4
     [7.     0.4375]
     """
-    series = _Series(_unit(coeffs))
+    series = DualSeries(unit_weights(coeffs))
     log_rho = _log_correlation(one_minus_rho)
     log_ratio = np.zeros_like(log_rho)
     for _ in range(integer("depth", depth, minimum=0)):
@@ -147,7 +145,7 @@ def singular_limit(one_minus_rho: ArrayLike, coeffs: ArrayLike) -> SingularLimit
     True
     """
     weights = _singular(coeffs)
-    series, q = _Series(weights), weights[1]
+    series, q = DualSeries(weights), weights[1]
     log_rho = _log_correlation(one_minus_rho)
     diagonal = log_rho == 0
     log_rho = np.where(diagonal, -np.inf, log_rho)
@@ -156,7 +154,7 @@ def singular_limit(one_minus_rho: ArrayLike, coeffs: ArrayLike) -> SingularLimit
     layers, unsettled = 0, 1.0
     while unsettled > SETTLED:
         layers += 1
-        shares = weights[2:] / q * np.exp(_multiples(log_rho, above))
+        shares = weights[2:] / q * np.exp(multiples(log_rho, above))
         growth = shares.sum(axis=-1)
         slope = shares @ above / (1 + growth)
         log_kernel += np.log1p(growth)
@@ -222,7 +220,7 @@ def singular_exponent(coeffs: ArrayLike) -> float:
     [1.0, 2.0, 3.0]
     """
     weights = _singular(coeffs)
-    return float(-2 * np.log(weights[1]) / np.log(_slope(weights)))
+    return float(-2 * np.log(weights[1]) / np.log(slope_at_one(weights)))
 
 
 def singular_activation(d: int) -> Array:
@@ -255,182 +253,14 @@ def singular_activation(d: int) -> Array:
     return np.array([0.0, outer, np.sqrt(1 - 2.0 ** (1 - d / 2)), outer])
 
 
-def limit_classifier(coeffs: ArrayLike) -> str:
-    r"""Name what kernel classification by the tangent kernel becomes at infinite depth.
-
-    On unit vectors at nonnegative correlations, with :math:`c_0 = E[\phi]`, :math:`c_1 = E[\phi']`, :math:`B' =
-    E[\phi'^2]`; coefficients below 1e-14 count as zero.
-
-    ========================= =====================================================================================
-    ``"singular_kernel"``     :math:`c_0 = 0 \ne c_1`: the sign of :math:`\sum_i y_i \kappa(x \cdot x_i)`
-    ``"one_nn"``              :math:`c_0 = c_1 = 0`: the label of the nearest input
-    ``"majority"``            :math:`c_0 \ne 0`, :math:`B' \ge 1`: the sign of :math:`\sum_i y_i`; geometrically fast in
-                              depth for B' > 1, and for B' = 1 only with the off-diagonal a third of the diagonal
-    ``"constant_kernel"``     :math:`c_0 \ne 0`, :math:`B' < 1`: all entries, those on the diagonal too, tend to
-                              1 / (1 - B'); what the classifier becomes depends on how they do
-    ``"linear"``              :math:`c_1^2 = 1`: the kernel is a multiple of :math:`\rho` at every depth
-    ========================= =====================================================================================
-
-    Parameters
-    ----------
-    coeffs : array_like, shape (J,)
-        Hermite coefficients of unit norm.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> limit_classifier([0.6, 0.0, 0.8]), limit_classifier([0.0, 0.6, 0.8]), limit_classifier([0.0, 0.0, 1.0])
-    ('majority', 'singular_kernel', 'one_nn')
-    """
-    weights = _unit(coeffs)
-    if weights[0] > 0:
-        return "majority" if _slope(weights) >= 1 - UNIT else "constant_kernel"
-    if weights[2:].sum() == 0:
-        return "linear"
-    return "singular_kernel" if weights[1] > 0 else "one_nn"
-
-
-class MajorityLimit(NamedTuple):
-    """Where correlations go with depth, s' there, and the limit of the kernel between different inputs."""
-
-    fixed_point: float
-    slope: float
-    off_diagonal: float
-
-
-def majority_limit(coeffs: ArrayLike) -> MajorityLimit:
-    r"""Kernel of infinite depth of an activation with :math:`c_0 \ne 0` and B' > 1.
-
-    Correlations below 1 fall into the fixed point :math:`\rho_* = s(\rho_*)`, :math:`s'(\rho_*) < 1`, and
-    :math:`T^l \to \rho_* / (1 - s'(\rho_*))`, while the diagonal is :math:`(B'^{l+1} - 1) / (B' - 1)`. The error falls
-    as :math:`l\, s'(\rho_*)^l`. The fixed point solves :math:`\sum_k c_k^2 (1 + \rho + \dots + \rho^{k-1}) = 1`, whose
-    left side increases from :math:`1 - c_0^2` to B'.
-
-    Parameters
-    ----------
-    coeffs : array_like, shape (J,)
-        Hermite coefficients of unit norm.
-
-    Returns
-    -------
-    MajorityLimit
-
-    Raises
-    ------
-    ValueError
-        If :math:`c_0 = 0` or B' <= 1, where there is no such fixed point.
-
-    Examples
-    --------
-    >>> print([round(x, 6) for x in majority_limit(np.sqrt([0.2, 0.4, 0.0, 0.4]))])
-    [0.366025, 0.56077, 0.833333]
-    """
-    weights = _unit(coeffs)
-    steep = _slope(weights)
-    if weights[0] == 0 or steep <= 1 + UNIT:
-        raise ValueError(f"coeffs must have c_0 != 0 and B' > 1; got c_0^2 = {weights[0]:g}, B' = {steep:g}")
-    sums = np.cumsum(weights[::-1])[::-1][1:]  # of 1 + rho + ..., by powers of rho
-    fixed = float(brentq(lambda r: np.polynomial.polynomial.polyval(r, sums) - 1, 0.0, 1.0, xtol=1e-16, rtol=1e-15))
-    slope = float(hermite_dual(fixed, np.sqrt(weights), derivative=True))
-    return MajorityLimit(fixed, slope, fixed / (1 - slope))
-
-
-def off_diagonal_ratio(coeffs: ArrayLike) -> float:
-    r"""Limit of :math:`T^l(\rho) / T^l(1)` at infinite depth for :math:`\rho < 1` and :math:`c_0 \ne 0`.
-
-    0 for B' > 1, where the diagonal alone grows; 1 for B' < 1, where all correlations tend to 1. For B' = 1 they do
-    so as :math:`1 - S^l \approx 2 / (s''(1) l)`, and :math:`T^{l+1} \approx 1 + (1 - 2 / l) T^l` gives l / 3 beside l
-    + 1: the ratio is 1/3, whatever the activation.
-
-    Parameters
-    ----------
-    coeffs : array_like, shape (J,)
-        Hermite coefficients of unit norm, finitely many.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If :math:`c_0 = 0`.
-
-    Examples
-    --------
-    >>> round(off_diagonal_ratio([0.5, 0.5**0.5, 0.5]), 6)
-    0.333333
-    """
-    weights = _unit(coeffs)
-    if weights[0] == 0:
-        raise ValueError("coeffs must have c_0 != 0; got c_0 = 0")
-    steep = _slope(weights)
-    if abs(steep - 1) <= UNIT:
-        return 1 / 3
-    return 0.0 if steep > 1 else 1.0
-
-
-class _Series:
-    """The dual as a map of log rho, with the terms that are there."""
-
-    def __init__(self, weights: Array):
-        self.powers = np.flatnonzero(weights)
-        self.weights = weights[self.powers]
-
-    def step(self, log_rho: Array) -> tuple[Array, Array]:
-        """Return log s and r = rho s' / s."""
-        exponents = _multiples(log_rho, self.powers)
-        lost = np.expm1(exponents) @ self.weights  # s - 1
-        terms = exponents + np.log(self.weights)
-        top = np.max(terms, axis=-1)
-        top = np.where(np.isneginf(top), 0.0, top)
-        with np.errstate(divide="ignore"):
-            small = top + np.log(np.exp(terms - top[..., None]).sum(axis=-1))
-        after = np.where(lost > -0.5, np.log1p(np.maximum(lost, -0.5)), small)
-        vanished = np.isneginf(after)
-        shares = np.exp(terms - np.where(vanished, 0.0, after)[..., None])
-        return after, np.where(vanished, float(self.powers[0]), shares @ self.powers)
-
-
-def _multiples(log_rho: Array, powers: NDArray[np.intp]) -> Array:
-    """Return powers times log rho on a new last axis, with 0 times -inf = 0."""
-    log_rho = log_rho[..., None]
-    with np.errstate(over="ignore"):
-        return np.multiply(log_rho, powers, out=np.zeros((*log_rho.shape[:-1], powers.size)), where=powers > 0)
-
-
 def _log_correlation(one_minus_rho: ArrayLike) -> Array:
     delta = interval("one_minus_rho", one_minus_rho, 0, 1)
     with np.errstate(divide="ignore"):
         return np.log1p(-delta)
 
 
-def _coefficients(coeffs: ArrayLike) -> Array:
-    c = finite("coeffs", coeffs, ndim=1)
-    if c.size == 0:
-        raise ValueError("coeffs must hold at least one number; got none")
-    return c
-
-
-def _unit(coeffs: ArrayLike) -> Array:
-    """Return squared coefficients that add up to one."""
-    c = _coefficients(coeffs)
-    weights = np.where(np.abs(c) > ABSENT, c, 0.0) ** 2
-    total = float(weights.sum())
-    if abs(total - 1) > UNIT:
-        raise ValueError(f"coeffs must have unit norm; got a sum of squares of {total:.12g}")
-    return weights / total
-
-
-def _slope(weights: Array) -> float:
-    return float(np.arange(weights.size) @ weights)
-
-
 def _singular(coeffs: ArrayLike) -> Array:
-    weights = _unit(coeffs)
+    weights = unit_weights(coeffs)
     if weights[0] > 0 or weights.size < 2 or weights[1] == 0 or weights[2:].sum() == 0:
         raise ValueError(f"coeffs must have c_0 = 0 and 0 < c_1^2 < 1; got squares {weights[:3]}")
     return weights
