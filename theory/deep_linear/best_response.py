@@ -265,8 +265,8 @@ def best_response_objective(x: ArrayLike, targets: ArrayLike, log_penalty: Array
 
     Examples
     --------
-    >>> best_response_objective([[1.0], [1.0]], [2.0, 4.0], 0.0).round(12)
-    array(8.)
+    >>> print(best_response_objective([[1.0], [1.0]], [2.0, 4.0], 0.0).round(12))
+    8.0
     """
     problem, penalty = _decompose(x, targets), finite("log_penalty", log_penalty)
     return np.asarray(problem.unreachable + _gates(problem, penalty, closed=True) @ problem.projected**2)

@@ -186,7 +186,7 @@ def minimum_sharpness(v: ArrayLike, w: ArrayLike, *, outlier_power: float) -> fl
 
     Examples
     --------
-    >>> minimum_sharpness([1.0], [[1.0, 0.0]], outlier_power=10.0)
+    >>> print(round(minimum_sharpness([1.0], [[1.0, 0.0]], outlier_power=10.0), 12))
     10.0
     """
     output, layer = _layers(v, w)

@@ -52,7 +52,7 @@ def deep_vector_flow(
     --------
     >>> deep_vector_flow([0.0, 50.0], [0.1, 0.2], [[1.0], [0.0]], [1.0], depth=2).round(4)
     array([[0.1   , 0.2   ],
-           [1.    , 0.5557]])
+           [1.    , 0.4423]])
     """
     times = nonnegative("t", t, ndim=1)
     start, inputs, labels = finite("w0", w0, ndim=1), finite("x", x, ndim=2), finite("y", y, ndim=1)

@@ -119,7 +119,7 @@ def expected_count(frequencies: ArrayLike, n: int, ell: int) -> float:
 
     Examples
     --------
-    >>> expected_count([0.5, 0.5], 2, 1)
+    >>> round(expected_count([0.5, 0.5], 2, 1), 12)
     1.0
     """
     size, count = checked_counts(n, ell)

@@ -80,7 +80,7 @@ def w1_width_correction(excess_kurtosis_times_n: ArrayLike, sixth_cumulant_times
     Examples
     --------
     >>> print(w1_width_correction(15.0, 660.0).round(6))  # relu
-    -0.980509
+    -0.980458
     """
     kappa = nonnegative("excess_kurtosis_times_n", excess_kurtosis_times_n)
     sixth = finite("sixth_cumulant_times_n2", sixth_cumulant_times_n2)
