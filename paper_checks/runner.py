@@ -198,6 +198,7 @@ def _outcomes(
     configure_jax()
     for claim in claims:
         listener.started(claim.id)
+        _forget_other_papers(claim.id)
         yield run_claim(claim, settings)
 
 
@@ -305,7 +306,25 @@ def _die_with(parent: BaseProcess) -> None:
 
 
 def _work(claim_id: str, settings: Settings) -> Outcome:
+    _forget_other_papers(claim_id)
     return run_claim(registry().claims[claim_id], settings)
+
+
+_last_paper = ""
+
+
+def _forget_other_papers(claim_id: str) -> None:
+    """Drop compiled programs when a claim of another paper comes up.
+
+    Each is mapped into memory in pieces, and a process may hold only so many: some fifteen papers' programs.
+    """
+    global _last_paper
+    import jax
+
+    paper = claim_id.partition(".")[0]
+    if _last_paper not in ("", paper):
+        jax.clear_caches()
+    _last_paper = paper
 
 
 def configure_jax() -> None:

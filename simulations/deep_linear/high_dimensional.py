@@ -267,8 +267,8 @@ def best_ridge(
         If a power is negative, or the bracket is not two positive numbers that rise.
     """
     _checked(students)
-    if not 0 < bracket[0] < bracket[1]:
-        raise ValueError(f"bracket must be two positive numbers that rise; got {bracket}")
+    ends = validation.positive("bracket", bracket, ndim=1)
+    validation.require("bracket", jnp.diff(ends), lambda step: step > 0, "two numbers that rise")
     X = draw_inputs(sample, shape)
     slope = jax.grad(lambda log_ridge: _ridge_error(X, jnp.exp(log_ridge), sample, students))
 
@@ -278,7 +278,7 @@ def best_ridge(
         rising = slope(middle) > 0
         return jnp.where(rising, low, middle), jnp.where(rising, middle, high)
 
-    low, high = jax.lax.fori_loop(0, 50, halve, (jnp.log(bracket[0]), jnp.log(bracket[1])))
+    low, high = jax.lax.fori_loop(0, 50, halve, (jnp.log(ends[0]), jnp.log(ends[1])))
     return jnp.exp((low + high) / 2)
 
 

@@ -244,6 +244,29 @@ PAPER = """
 """
 
 
+def test_compiled_programs_go_with_their_paper(make, register, monkeypatch, tmp_path):
+    dropped = []
+
+    def noting(name):
+        def build(run):
+            dropped.append(name)
+            return make.trial()
+
+        return build
+
+    monkeypatch.setattr("jax.clear_caches", lambda: dropped.append("dropped"))
+    monkeypatch.setattr(runner, "_last_paper", "")
+    register(*(make.paper(key, a=noting(f"{key}.a"), b=noting(f"{key}.b")) for key in ("one", "two")))
+    verify(results=tmp_path)
+    assert [name for k, name in enumerate(dropped) if k == 0 or dropped[k - 1] != name] == [
+        "one.a",
+        "one.b",
+        "dropped",
+        "two.a",
+        "two.b",
+    ]
+
+
 def test_a_process_that_dies_costs_only_its_own_claim(program):
     program.paper(
         "toy",

@@ -112,7 +112,7 @@ def test_spectral_means_skip_the_padding(sample, inputs):
         ),
         (
             lambda key: sim.best_ridge(sim.Sample(key, 5, 4), GROUP, (1.0, 0.5), SHAPE),
-            "bracket must be two positive numbers that rise",
+            "bracket must be two numbers that rise",
         ),
     ],
 )
