@@ -1,8 +1,5 @@
 """Every registered claim, at quick scale: as expected, with every control rejected."""
 
-from collections.abc import Iterator
-
-import jax
 import pytest
 
 from paper_checks.claim import SCALES, Run
@@ -11,13 +8,6 @@ from paper_checks.runner import verify
 from paper_checks.tribunal import failed
 
 CLAIMS = list(registry().claims.values())
-
-
-@pytest.fixture(autouse=True)
-def _forget_compiled_programs() -> Iterator[None]:
-    """Keep the memory of one process that tries all claims bounded; what was compiled stays on disk."""
-    yield
-    jax.clear_caches()
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
