@@ -20,18 +20,19 @@ WINDOW = 3
 
 
 class Perceptron(eqx.Module):
-    """ReLU layers and a linear one on top; maps images (N, pixels) to features (d, N)."""
+    """ReLU layers, leaky or not, and a linear one on top; maps images (N, pixels) to features (d, N)."""
 
     weights: tuple[Float[Array, "outputs inputs"], ...]
     biases: tuple[Float[Array, " outputs"] | None, ...]
+    negative_slope: float = eqx.field(static=True, default=0.0)
 
     def __call__(self, images: Float[Array, "samples pixels"]) -> Float[Array, "dim samples"]:
         """Features of the images."""
-        return _dense(images.T, self.weights, self.biases)
+        return _dense(images.T, self.weights, self.biases, self.negative_slope)
 
 
 class Convolutional(eqx.Module):
-    """Two 3 x 3 convolutions with ReLU, averaging over 2 x 2 pixels between them, and dense layers on top.
+    """Two 3 x 3 convolutions with ReLU, leaky or not, averaging over 2 x 2 pixels between them, dense layers on top.
 
     Kernels have shape (channels out, 9 channels in).
     """
@@ -40,13 +41,14 @@ class Convolutional(eqx.Module):
     kernel_biases: tuple[Float[Array, " channels"], Float[Array, " channels"]]
     weights: tuple[Float[Array, "outputs inputs"], ...]
     biases: tuple[Float[Array, " outputs"] | None, ...]
+    negative_slope: float = eqx.field(static=True, default=0.0)
 
     def __call__(self, images: Float[Array, "samples pixels"]) -> Float[Array, "dim samples"]:
         """Features of the images."""
-        x = _convolve(images.reshape(-1, 1, SIDE, SIDE), self.kernels[0], self.kernel_biases[0])
+        x = _convolve(images.reshape(-1, 1, SIDE, SIDE), self.kernels[0], self.kernel_biases[0], self.negative_slope)
         x = x.reshape(*x.shape[:2], SIDE // 2, 2, SIDE // 2, 2).mean(axis=(3, 5))
-        x = _convolve(x, self.kernels[1], self.kernel_biases[1])
-        return _dense(x.reshape(x.shape[0], -1).T, self.weights, self.biases)
+        x = _convolve(x, self.kernels[1], self.kernel_biases[1], self.negative_slope)
+        return _dense(x.reshape(x.shape[0], -1).T, self.weights, self.biases, self.negative_slope)
 
 
 class Network(eqx.Module):
@@ -65,22 +67,33 @@ class NetworkDecays(NamedTuple):
     backbone: Float[Array, ""]
 
 
-def perceptron(widths: Sequence[int], *, rng: np.random.Generator, feature_bias: bool = True) -> Perceptron:
+def perceptron(
+    widths: Sequence[int], *, rng: np.random.Generator, feature_bias: bool = True, negative_slope: float = 0.0
+) -> Perceptron:
     """Perceptron of the given widths, pixels first and feature dimension last, with He initialisation and zero biases.
 
-    The last layer is linear, and has a bias only with ``feature_bias``.
+    The last layer is linear, and has a bias only with ``feature_bias``. Units have slope 1 above zero and
+    ``negative_slope`` >= 0 below; with none, they may die on some images, which then stay where they are.
     """
     sizes = validation.widths("widths", widths)
-    return Perceptron(*_dense_layers(sizes, rng, feature_bias))
+    slope = float(validation.nonnegative("negative_slope", negative_slope, ndim=0))
+    return Perceptron(*_dense_layers(sizes, rng, feature_bias), slope)
 
 
 def convolutional(
-    channels: Sequence[int], widths: Sequence[int], *, rng: np.random.Generator, feature_bias: bool = True
+    channels: Sequence[int],
+    widths: Sequence[int],
+    *,
+    rng: np.random.Generator,
+    feature_bias: bool = True,
+    negative_slope: float = 0.0,
 ) -> Convolutional:
     """Two convolutions with the given numbers of channels, then dense layers of the given widths, features last.
 
-    The last layer is linear, and has a bias only with ``feature_bias``. He initialisation, zero biases.
+    The last layer is linear, and has a bias only with ``feature_bias``. He initialisation, zero biases. Units as in
+    `perceptron`.
     """
+    slope = float(validation.nonnegative("negative_slope", negative_slope, ndim=0))
     first, second = (validation.integer("channels", count, minimum=1) for count in channels)
     tops = [validation.integer("widths", width, minimum=1) for width in widths]
     if not tops:
@@ -89,7 +102,7 @@ def convolutional(
     kernels = (_he(rng, first, patch), _he(rng, second, patch * first))
     flat = second * (SIDE // 2) ** 2
     weights, biases = _dense_layers([flat, *tops], rng, feature_bias)
-    return Convolutional(kernels, (jnp.zeros(first), jnp.zeros(second)), weights, biases)
+    return Convolutional(kernels, (jnp.zeros(first), jnp.zeros(second)), weights, biases, slope)
 
 
 def with_head(
@@ -145,13 +158,13 @@ def network_objective(
     return 0.5 * (value + decays.backbone * sum(jnp.sum(matrix**2) for matrix in matrices))
 
 
-def _dense(x: Array, weights: tuple[Array, ...], biases: tuple[Array | None, ...]) -> Array:
+def _dense(x: Array, weights: tuple[Array, ...], biases: tuple[Array | None, ...], slope: float) -> Array:
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         x = weight @ x
         if bias is not None:
             x = x + bias[:, None]
         if index + 1 < len(weights):
-            x = jax.nn.relu(x)
+            x = jax.nn.leaky_relu(x, slope)
     return x
 
 
@@ -169,10 +182,11 @@ def _he(rng: np.random.Generator, outputs: int, inputs: int) -> Array:
     return jnp.asarray(rng.standard_normal((outputs, inputs)) * np.sqrt(2 / inputs))
 
 
-def _convolve(x: Array, kernel: Array, bias: Array) -> Array:
-    """Convolve (N, c, s, s) with 3 x 3 windows, zeros beyond the border, and apply a ReLU."""
+def _convolve(x: Array, kernel: Array, bias: Array, slope: float) -> Array:
+    """Convolve (N, c, s, s) with 3 x 3 windows, zeros beyond the border, and apply a leaky ReLU."""
     s = x.shape[-1]
     padded = jnp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     # Shifted copies and one product of matrices: XLA's own convolution is slow on CPUs in float64.
     windows = [padded[:, :, i : i + s, j : j + s] for i in range(WINDOW) for j in range(WINDOW)]
-    return jax.nn.relu(jnp.einsum("cp,npij->ncij", kernel, jnp.concatenate(windows, axis=1)) + bias[:, None, None])
+    sums = jnp.einsum("cp,npij->ncij", kernel, jnp.concatenate(windows, axis=1)) + bias[:, None, None]
+    return jax.nn.leaky_relu(sums, slope)

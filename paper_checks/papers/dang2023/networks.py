@@ -38,6 +38,11 @@ class Setup(NamedTuple):
     looks: tuple[int, ...]
 
 
+LEAK = 0.1
+"""Slope of units below zero. With none, in 7 of 13 runs at the standard scale all units ended dead on the images of a
+class whose mode is just above its threshold: the backbone could not move these images, and the class stayed dead."""
+
+
 def _setup(run: Run) -> Setup:
     return Setup(
         *run.size(
@@ -83,9 +88,9 @@ def _cases(of: Setup) -> list[Case]:
 def _network(case: Case, of: Setup, rng: np.random.Generator) -> sim.Network:
     dims = case.problem.dims
     backbone = (
-        sim.perceptron((64, *of.hidden, dims[0]), rng=rng)
+        sim.perceptron((64, *of.hidden, dims[0]), rng=rng, negative_slope=LEAK)
         if case.backbone == "perceptron"
-        else sim.convolutional(of.channels, (dims[0],), rng=rng)
+        else sim.convolutional(of.channels, (dims[0],), rng=rng, negative_slope=LEAK)
     )
     return sim.with_head(backbone, dims, len(case.problem.class_sizes), rng=rng, bias=case.problem.bias)
 
@@ -129,8 +134,9 @@ def network_ufm_bound(run: Run) -> Trial:
 
 @PAPER.claim(
     "network-ufm-geometry",
-    statement=r"""A trained network has, with no free parameter, the loss, the singular values, and up to scale the
-    Gram matrices of class means and head that its class sizes and decays prescribe, dead minority classes included.""",
+    statement=r"""A trained network whose units do not die has, with no free parameter, the loss, the singular values,
+    and up to scale the Gram matrices of class means and head that its class sizes and decays prescribe, dead minority
+    classes included.""",
     source="collapse of real networks to the minimiser of the feature model",
     agreement=Equivalence(margin=0.01, resolution=0.05),
     controls=(
@@ -141,7 +147,7 @@ def network_ufm_bound(run: Run) -> Trial:
     ),
 )
 def network_ufm_geometry(run: Run) -> Trial:
-    """Compare the last look at every network of `network_ufm_bound` with the minimiser.
+    """Compare the last look at every network of `network_ufm_bound`, of leaky units, with the minimiser.
 
     The margin is what some hundred iterations of L-BFGS leave: distances of Gram matrices fall below 2e-3 with them.
     """

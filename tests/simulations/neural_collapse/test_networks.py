@@ -38,9 +38,10 @@ def test_digits_are_centred_distinct_and_labelled():
     assert ones.images[1:, middle].mean() > zeros.images[:60, middle].mean()
 
 
-def test_convolution_is_a_correlation():
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_convolution_is_a_correlation(slope):
     rng = np.random.default_rng(2)
-    net = convolutional((2, 3), (4,), rng=rng)
+    net = convolutional((2, 3), (4,), rng=rng, negative_slope=slope)
     images = rng.normal(size=(2, 8, 8))
 
     def layer(stack, kernel, bias):
@@ -48,7 +49,8 @@ def test_convolution_is_a_correlation():
         out = []
         for c in range(kernel.shape[0]):
             total = sum(correlate(channel, k[c, :, i].reshape(3, 3), mode="same") for i, channel in enumerate(stack))
-            out.append(np.maximum(total + float(bias[c]), 0))
+            total = total + float(bias[c])
+            out.append(np.where(total > 0, total, slope * total))
         return np.array(out)
 
     for image, feature in zip(images, np.asarray(net(jnp.asarray(images.reshape(2, 64)))).T, strict=True):
@@ -127,6 +129,7 @@ def test_convolutional_networks_train_too():
         (lambda: digits([3], rng=np.random.default_rng(0)), "class_sizes", ValueError),
         (lambda: digits([3, 500], rng=np.random.default_rng(0)), "class_sizes", ValueError),
         (lambda: perceptron((64,), rng=np.random.default_rng(0)), "widths", ValueError),
+        (lambda: perceptron((64, 2), rng=np.random.default_rng(0), negative_slope=-0.1), "negative_slope", ValueError),
         (lambda: convolutional((2, 2), (), rng=np.random.default_rng(0)), "widths", ValueError),
         (lambda: network_decays(head=[-0.1]), "head", ValueError),
         (lambda: with_head(network().backbone, (4,), 3, rng=np.random.default_rng(0)), "dims", ValueError),
