@@ -46,7 +46,7 @@ def clopper_pearson(events: Any, trials: int, level: float) -> tuple[Array, Arra
 
 @lru_cache(maxsize=4)
 def _instances(run: Run) -> list[Instance]:
-    """Random classes and populations; independent coins, one hypothesis each; one coin at its hardest for some delta.
+    """Random classes and populations; two independent coins, one hypothesis each, and one coin, hardest for some delta.
 
     A hypothesis of risk p has no error with probability (1 - p)^n; at delta just above, what it says then is tested.
     """
@@ -60,7 +60,8 @@ def _instances(run: Run) -> list[Instance]:
     for p in rng.uniform(0.1, 0.6, 3):
         two = np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
         q = np.array([1 - p, p])
-        problems.append((np.outer(q, q).ravel(), two, float(rng.uniform(0.02, 0.3))))
+        # at the second delta each coin alone fails nearly that often, and the two together nearly twice
+        problems += [(np.outer(q, q).ravel(), two, float(d)) for d in (rng.uniform(0.02, 0.3), q[0] ** n * (1 + 1e-9))]
     for p in (*rng.uniform(0.2, 0.6, 4), 0.3):
         for errors in (0, 1):
             below = np.sum([_binomial(n, k) * p**k * (1 - p) ** (n - k) for k in range(errors + 1)])
