@@ -4,6 +4,8 @@ Each is a module with a ``point`` (flat parameters), a ``gradient`` of its loss,
 in a small displacement, that vanishes exactly on the set of minima.
 """
 
+from abc import abstractmethod
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,9 +21,9 @@ class ZeroLossModel(eqx.Module):
 
     point: eqx.AbstractVar[Float[Array, " p"]]
 
+    @abstractmethod
     def deviation(self, parameters: Float[Array, " p"]) -> Float[Array, " n"]:
         """Residuals r_i of all samples."""
-        raise NotImplementedError
 
     def weighted_gradient(self, parameters: Float[Array, " p"], weights: Float[Array, " n"]) -> Float[Array, " p"]:
         r"""Gradient of :math:`\frac12 \sum_i` weights_i r_i^2."""
