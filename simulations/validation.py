@@ -63,7 +63,10 @@ def count(name: str, value: ArrayLike, *, minimum: int = 1, maximum: int | None 
     """Return ``value``, whole numbers of any type that may be traced, or raise ValueError if one is out of range."""
     top = np.inf if maximum is None else maximum
     text = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number >= {minimum}"
-    holds = lambda array: (array >= minimum) & (array <= top) & (array == np.floor(array))  # noqa: E731
+
+    def holds(array: np.ndarray) -> np.ndarray:
+        return (array >= minimum) & (array <= top) & (array == np.floor(array))
+
     require(name, finite(name, value), holds, text)
     return value
 

@@ -40,12 +40,6 @@ class Students(NamedTuple):
     noise: ArrayLike
 
 
-def _checked(students: Students, learning_rate: ArrayLike = 1.0) -> None:
-    for name, power in students._asdict().items():
-        validation.nonnegative(name, power)
-    validation.positive("learning_rate", learning_rate, ndim=0)
-
-
 class Stopped(NamedTuple):
     """The step after which a test error rises, in units of time, with that error and the one after the last step."""
 
@@ -66,6 +60,12 @@ def draw_inputs(sample: Sample, shape: tuple[int, int]) -> Float[Array, "N P"]:
     validation.count("n_samples", sample.n_samples, maximum=shape[1])
     present = _features(sample, shape)[:, None] * (jnp.arange(shape[1]) < sample.n_samples)
     return jax.random.normal(sample.key, shape) / jnp.sqrt(sample.n_features) * present
+
+
+def _checked(students: Students, learning_rate: ArrayLike = 1.0) -> None:
+    for name, power in students._asdict().items():
+        validation.nonnegative(name, power)
+    validation.positive("learning_rate", learning_rate, ndim=0)
 
 
 def _features(sample: Sample, shape: tuple[int, ...]) -> Float[Array, " N"]:
@@ -127,7 +127,13 @@ def average_errors(S: Array, X: Array, sample: Sample, students: Students) -> Er
 
 
 def least_norm_errors(sample: Sample, students: Students, shape: tuple[int, int]) -> Errors:
-    """Errors of the fit nearest to initial weights, where gradient descent ends, with fewer samples than features."""
+    """Errors of the fit nearest to initial weights, where gradient descent ends, with fewer samples than features.
+
+    Raises
+    ------
+    ValueError
+        If a power is negative.
+    """
     _checked(students)
     X = draw_inputs(sample, shape)
     absent = jnp.diag((jnp.arange(shape[1]) >= sample.n_samples) * 1.0)
@@ -264,7 +270,7 @@ def best_ridge(
     Raises
     ------
     ValueError
-        If a power is negative, or the bracket is not two positive numbers that rise.
+        If a power is negative, or the bracket does not rise from a positive number.
     """
     _checked(students)
     ends = validation.positive("bracket", bracket, ndim=1)

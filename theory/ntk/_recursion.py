@@ -292,13 +292,13 @@ def _erf(i, j0, layer, one, two, erf1, erf2, sizes, work):
     r2, q2 = erf2.r[layer - 1, tile], erf2.rest[layer - 1, tile]
     m2, s2 = erf2.m[layer - 1, tile], erf2.slope[layer - 1, tile]
     mu, v = sizes.mu[layer], sizes.v
-    close = 0
     for t in range(TILE):
         d = abs(work[GAP + t])
         p = r1 * r2[t]
         y_rest = (q1 + q2[t] - q1 * q2[t]) + p * p * (d * (2.0 - d))  # 1 - y^2
         work[ROOT + t] = np.sqrt(y_rest)
         work[BELOW + t] = 1.0 - _arcsin(p * (1.0 - d), y_rest) / (m1 * m2[t] + TINY)
+    close = 0
     for t in range(TILE):
         close += abs(work[GAP + t]) < CLOSE
     if close:

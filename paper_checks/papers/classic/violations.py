@@ -46,7 +46,7 @@ def clopper_pearson(events: Any, trials: int, level: float) -> tuple[Array, Arra
 
 @lru_cache(maxsize=4)
 def _instances(run: Run) -> list[Instance]:
-    """Random classes and populations; two independent coins, one hypothesis each, and one coin, hardest for some delta.
+    """Random classes and populations; independent coins, one hypothesis each; one and two at their hardest delta.
 
     A hypothesis of risk p has no error with probability (1 - p)^n; at delta just above, what it says then is tested.
     """
